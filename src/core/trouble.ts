@@ -1,0 +1,55 @@
+// What goes wrong on our side (a tracer that throws, a callback of the user's) is told once per place and never
+// reaches the request.
+
+/** Where a failure happened: the tracer's method or the option whose function failed. */
+export type TroublePlace = string
+
+/** Hears about a failure of the tracer or of one of your callbacks; the request goes on untouched. */
+export type OnError = (error: unknown, place: TroublePlace) => void
+
+/** Tells a failure, the first time that its place fails. */
+export type Report = (place: TroublePlace, error: unknown) => void
+
+/**
+ * Makes a reporter that tells each place's first failure and counts on silence after that.
+ *
+ * @param onError where to tell it; default: one `process.emitWarning` of the type `TracingWarning`
+ */
+export function createReport(onError: OnError | undefined): Report {
+  const told = new Set<TroublePlace>()
+  return (place, error) => {
+    if (told.has(place)) return
+    told.add(place)
+    try {
+      if (onError !== undefined) onError(error, place)
+      else
+        warn(`${place} failed and is ignored; further failures there are not reported: ${messageOf(error)}`)
+    } catch (second) {
+      warn(`onError failed: ${messageOf(second)}`)
+    }
+  }
+}
+
+function warn(text: string): void {
+  process.emitWarning(text, { type: 'TracingWarning', code: 'TRACING_MIDDLEWARE' })
+}
+
+/** The message of whatever was thrown, also when reading it throws. */
+export function messageOf(error: unknown): string {
+  try {
+    return error instanceof Error ? error.message : String(error)
+  } catch {
+    return 'an error that cannot be read'
+  }
+}
+
+/** A rejection of what a tracer or a callback returned is told like a throw, so that it is never unhandled. */
+export function watch(result: unknown, place: TroublePlace, report: Report): void {
+  if (
+    typeof result === 'object' &&
+    result !== null &&
+    typeof (result as PromiseLike<unknown>).then === 'function'
+  ) {
+    ;(result as PromiseLike<unknown>).then(undefined, error => report(place, error))
+  }
+}
