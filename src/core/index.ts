@@ -1,0 +1,40 @@
+// The public door: what every user of tracing-middleware may need, and what the author of an adapter needs.
+
+export { activeSpan, bindSpan, liveScope, registry, runInScope, type Scope } from './context.ts'
+export { failureFields, kindOf, logFailure } from './failure.ts'
+export { MAX_NAME_LENGTH, operationNameOf, padTraceId } from './names.ts'
+export type {
+  Ignore,
+  OutcomeState,
+  RequestState,
+  ServerTracingOptions,
+  SpanState,
+} from './options.ts'
+export {
+  cleanText,
+  createIsSecret,
+  type IsSecret,
+  REDACTED,
+  redactText,
+  redactUrl,
+} from './privacy.ts'
+export {
+  createServerTracing,
+  type Exchange,
+  type Framework,
+  getHandling,
+  getSpan,
+  type Handling,
+  type ServerTracing,
+} from './server.ts'
+export { createReport, type OnError, type Report, watch } from './trouble.ts'
+export {
+  endScope,
+  NOOP_SPAN,
+  type SpanOptions,
+  startScope,
+  type TracedDecorator,
+  traced,
+  type WithSpanOptions,
+  withSpan,
+} from './work.ts'

@@ -1,0 +1,66 @@
+// Koa 2 and 3, with @koa/router, koa-mount and koa-route.
+
+import type { Context, Middleware } from 'koa'
+import { createServerTracing, type Framework, type ServerTracingOptions } from '../core/index.ts'
+
+export type { ServerTracingOptions } from '../core/index.ts'
+
+/** What routers leave on the context. */
+interface Routed {
+  /** @koa/router: the template with the prefixes of nested routers. */
+  readonly _matchedRoute?: unknown
+  /** koa-route. */
+  readonly routePath?: unknown
+}
+
+const koa: Framework<Context> = {
+  component: 'koa',
+  made: 'tracingMiddleware(options)',
+  route: ctx => {
+    const { _matchedRoute: matched = (ctx as Routed).routePath } = ctx as Routed
+    const template = matched instanceof RegExp ? matched.source : matched
+    return typeof template === 'string' ? template : undefined
+  },
+  read: (ctx, name) =>
+    (ctx.request as unknown as Record<string, unknown>)[name] ?? ctx[name] ?? ctx.state?.[name],
+}
+
+/**
+ * Traces every request that passes: mount it before everything else, on an app or a router.
+ *
+ * @param options see {@link ServerTracingOptions}; all optional. `request` in callbacks is Koa's `ctx`.
+ * @throws TypeError naming the option, the value and the fix
+ * @example
+ * app.use(tracingMiddleware())
+ * app.use(router.routes())
+ */
+export function tracingMiddleware(options?: ServerTracingOptions<Context>): Middleware {
+  const tracing = createServerTracing(koa, options)
+  const keptHeader = options?.traceResponseHeader
+  return async function tracingMiddleware(ctx, next) {
+    const handling = tracing.begin({ req: ctx.req, res: ctx.res, target: ctx.originalUrl, request: ctx })
+    if (keptHeader !== undefined) keepOnError(ctx, keptHeader)
+    try {
+      await handling.run(next)
+    } catch (error) {
+      handling.fail(error)
+      throw error
+    }
+  }
+}
+
+/** Koa's error answer removes every header that was set before the error; this one it does not get to see. */
+function keepOnError(ctx: Context, header: string): void {
+  const kept = header.toLowerCase()
+  const { res } = ctx
+  const answer = ctx.onerror
+  ctx.onerror = function onerror(this: Context, error: Error) {
+    const names = res.getHeaderNames
+    res.getHeaderNames = () => names.call(res).filter(name => name !== kept)
+    try {
+      answer.call(ctx, error)
+    } finally {
+      res.getHeaderNames = names
+    }
+  }
+}
