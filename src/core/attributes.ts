@@ -2,6 +2,7 @@
 
 import type { IncomingMessage } from 'node:http'
 import { cleanText, type IsSecret, isSecretHeader, MAX_VALUE_LENGTH, REDACTED, redactUrl } from './privacy.ts'
+import type { Report } from './trouble.ts'
 
 /** One name of `tracedRequestAttributes`, taken apart once. */
 export interface Attribute {
@@ -45,7 +46,7 @@ export function parseAttributes(names: readonly string[]): Attribute[] {
 }
 
 /** The value of an attribute as a tag; undefined when the request does not have it. May throw with the app's getters. */
-export function readAttribute(
+function readAttribute(
   attribute: Attribute,
   source: AttributeSource,
   secret: IsSecret,
@@ -64,6 +65,24 @@ export function readAttribute(
         : toTag(source.req.headers[path.slice(1).join('.').toLowerCase()], path, secret)
     default:
       return toTag(follow(source.read(path[0] as string), path, 1), path, secret)
+  }
+}
+
+/** Reads attributes into tags; a getter of the app's that throws costs its own tag and is reported. */
+export function readAttributes(
+  attributes: readonly Attribute[],
+  source: AttributeSource,
+  secret: IsSecret,
+  report: Report,
+  tags: Record<string, unknown>,
+): void {
+  for (const attribute of attributes) {
+    try {
+      const value = readAttribute(attribute, source, secret)
+      if (value !== undefined) tags[attribute.tag] = value
+    } catch (error) {
+      report(`tracedRequestAttributes: ${attribute.tag}`, error)
+    }
   }
 }
 

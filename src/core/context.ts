@@ -2,7 +2,7 @@
 // One registry per process, so that two copies of this package see the same active span.
 
 import { AsyncLocalStorage } from 'node:async_hooks'
-import type { Span, SpanContext } from 'opentracing'
+import type { Span, SpanContext, Tracer } from 'opentracing'
 
 /**
  * What async code carries. The span is dropped when its work ends, so that a timer, a pooled connection or a
@@ -13,6 +13,8 @@ export interface Scope {
   span: Span | undefined
   /** The ended span's context: late work in this scope still joins the trace, by follows-from. */
   ended: SpanContext | undefined
+  /** The tracer that the span came from: late work goes to the same. */
+  readonly tracer: Tracer
   /** The scope to fall back to when this one has ended first. */
   readonly parent: Scope | undefined
 }
@@ -73,7 +75,10 @@ export function activeSpan(): Span | undefined {
  */
 // biome-ignore lint/suspicious/noExplicitAny: the constraint "any function" cannot be said otherwise
 export function bindSpan<F extends (...args: any[]) => unknown>(fn: F, span?: Span): F {
-  const scope = span === undefined ? currentScope() : { span, ended: undefined, parent: liveScope() }
+  const scope =
+    span === undefined
+      ? currentScope()
+      : { span, ended: undefined, tracer: span.tracer(), parent: liveScope() }
   if (scope === undefined) return fn
   return function (this: unknown, ...args: unknown[]) {
     return storage.run(scope, () => fn.apply(this, args))

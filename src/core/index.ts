@@ -18,15 +18,8 @@ export {
   redactText,
   redactUrl,
 } from './privacy.ts'
-export {
-  createServerTracing,
-  type Exchange,
-  type Framework,
-  getHandling,
-  getSpan,
-  type Handling,
-  type ServerTracing,
-} from './server.ts'
+export type { Exchange, Framework, Handling, ServerTracing } from './seam.ts'
+export { createServerTracing, getHandling, getSpan } from './server.ts'
 export { createReport, type OnError, type Report, watch } from './trouble.ts'
 export {
   endScope,

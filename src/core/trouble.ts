@@ -53,3 +53,21 @@ export function watch(result: unknown, place: TroublePlace, report: Report): voi
     ;(result as PromiseLike<unknown>).then(undefined, error => report(place, error))
   }
 }
+
+/** Asks a function of the user's; what goes wrong in it is reported and counts as undefined. */
+export function ask<State, Answer>(
+  report: Report,
+  place: TroublePlace,
+  fn: ((state: State) => Answer) | undefined,
+  state: State,
+): Answer | undefined {
+  if (fn === undefined) return undefined
+  try {
+    const answer = fn(state)
+    watch(answer, place, report)
+    return answer
+  } catch (error) {
+    report(place, error)
+    return undefined
+  }
+}

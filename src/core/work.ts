@@ -42,14 +42,14 @@ export function startScope(name: string, options: SpanOptions = {}): Scope | und
     if (parent) references.push(opentracing.childOf(parent))
     const earlier = options.followsFrom ?? (parent === undefined ? here?.ended : undefined)
     if (earlier) references.push(opentracing.followsFrom(earlier as SpanContext))
-    const tracer = options.tracer ?? live?.span?.tracer() ?? opentracing.globalTracer()
+    const tracer = options.tracer ?? (live ?? here)?.tracer ?? opentracing.globalTracer()
     const span = tracer.startSpan(name, {
       references,
       tags: options.tags ?? {},
       ...(options.startTime === undefined ? undefined : { startTime: options.startTime }),
     })
     if (!span || span === NOOP_SPAN) return undefined
-    return { span, ended: undefined, parent: live }
+    return { span, ended: undefined, tracer, parent: live }
   } catch (error) {
     report('startSpan', error)
     return undefined
