@@ -25,4 +25,9 @@ export interface TraceContext {
   readonly debugId: string | undefined
   /** A Map, since keys come from strangers (`__proto__`). */
   readonly baggage: ReadonlyMap<string, string> | undefined
+  /**
+   * What W3C `baggage` members carry behind their value (`;ttl=30;private`), by key, as it came and without the first
+   * semicolon. To be handed on with the baggage: the draft forbids passing on parts of a member.
+   */
+  readonly baggageProperties?: ReadonlyMap<string, string> | undefined
 }

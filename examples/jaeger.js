@@ -1,0 +1,32 @@
+// Express, traced by jaeger-client to an agent on this machine (UDP 6832; JAEGER_ENDPOINT=http://... for a collector):
+// node examples/jaeger.js, then ask for http://localhost:3000/users/42
+
+import express from 'express'
+import { activeSpan, withSpan } from 'tracing-middleware'
+import { tracingErrorMiddleware, tracingMiddleware } from 'tracing-middleware/express'
+import { initJaegerTracer } from 'tracing-middleware/jaeger'
+
+initJaegerTracer({
+  serviceName: 'jaeger-example',
+  sampler: { type: 'const', param: 1 },
+  global: true,
+  closeOnSignals: true,
+})
+
+const app = express()
+app.use(tracingMiddleware({ ignore: '/health' }))
+
+app.get('/health', (_req, res) => res.send('ok'))
+app.get('/users/:id', async (req, res) => {
+  activeSpan()?.setTag('user.id', req.params.id)
+  const user = await withSpan('load user', () => ({ id: req.params.id, name: 'Ada' }))
+  res.json(user)
+})
+app.get('/boom', () => {
+  throw new Error('boom')
+})
+
+app.use(tracingErrorMiddleware())
+app.listen(process.env.PORT ?? 3000, function () {
+  console.log(`listening on ${this.address().port}`)
+})

@@ -1,0 +1,95 @@
+// The trace's headers on their way into a call: checked, and put beside the caller's own without touching them.
+
+/** Names and values that fetch takes as they are. */
+export type TraceHeaders = readonly (readonly [name: string, value: string])[]
+
+type HeadersGiven = ConstructorParameters<typeof Headers>[0] | null
+
+// https://www.rfc-editor.org/rfc/rfc9110#name-tokens and #name-field-values; a line feed in a value would fail the call.
+const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
+const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
+
+// What decides about the message itself is no tracer's to set: https://fetch.spec.whatwg.org/#forbidden-request-header
+const FORBIDDEN = new Set(
+  (
+    'accept-charset accept-encoding access-control-request-headers access-control-request-method authorization ' +
+    'connection content-length content-type cookie cookie2 date dnt expect host keep-alive origin referer ' +
+    'set-cookie te trailer transfer-encoding upgrade via'
+  ).split(' '),
+)
+
+// Servers refuse a request whose headers are too long (node: over 16 KiB): ours must not be what makes them so.
+const MAX_TRACE_HEADERS = 12 * 1024
+
+/**
+ * What a tracer has written into a carrier, without what would fail the call or change its meaning.
+ *
+ * @param dropped told the name of each header that is left out
+ */
+export function checkHeaders(carrier: object, dropped: (name: string) => void): TraceHeaders {
+  const headers: [string, string][] = []
+  let length = 0
+  for (const [name, value] of Object.entries(carrier)) {
+    const text = typeof value === 'number' ? String(value) : value
+    if (typeof text === 'string' && TOKEN.test(name) && FIELD_VALUE.test(text) && !isForbidden(name)) {
+      length += name.length + text.length + 4
+      if (length <= MAX_TRACE_HEADERS) {
+        headers.push([name, text])
+        continue
+      }
+      length -= name.length + text.length + 4
+    }
+    dropped(name)
+  }
+  return headers
+}
+
+function isForbidden(name: string): boolean {
+  const lower = name.toLowerCase()
+  return FORBIDDEN.has(lower) || lower.startsWith('proxy-') || lower.startsWith('sec-')
+}
+
+/**
+ * The caller's headers with the trace's: a new object of the same shape, so that names keep the case in which they were
+ * written. A header that the caller gave by a trace header's name is replaced. What is no set of headers at all is
+ * given back, for fetch to refuse.
+ */
+export function joinHeaders(given: HeadersGiven | undefined, trace: TraceHeaders): HeadersGiven {
+  if (given === undefined) return Object.fromEntries(trace)
+  if (typeof given !== 'object' || given === null) return given
+  if (isHeaders(given)) {
+    const Same = given instanceof Headers ? Headers : constructorOf(given)
+    const joined = new Same(given)
+    for (const [name, value] of trace) joined.set(name, value)
+    return joined
+  }
+  const names = new Set(trace.map(([name]) => name.toLowerCase()))
+  if (typeof (given as Iterable<unknown>)[Symbol.iterator] === 'function') {
+    const pairs = Array.from(given as Iterable<unknown>, toPair).filter(pair => !isNamed(pair, names))
+    return [...pairs, ...trace] as [string, string][]
+  }
+  const joined: Record<string, string> = { ...(given as Record<string, string>) }
+  for (const name of Object.keys(joined)) if (names.has(name.toLowerCase())) delete joined[name]
+  for (const [name, value] of trace) joined[name] = value
+  return joined
+}
+
+/** A pair may be any iterable, and may be iterable only once; what is no pair stays, for fetch to refuse. */
+function toPair(item: unknown): unknown {
+  const iterable =
+    typeof item === 'object' && item !== null && !Array.isArray(item) && Symbol.iterator in item
+  return iterable ? [...(item as Iterable<unknown>)] : item
+}
+
+function isNamed(pair: unknown, names: ReadonlySet<string>): boolean {
+  return Array.isArray(pair) && typeof pair[0] === 'string' && names.has(pair[0].toLowerCase())
+}
+
+/** Another fetch has a Headers of its own, and knows the names' case in that alone. */
+function constructorOf(headers: Headers): typeof Headers {
+  return headers.constructor as typeof Headers
+}
+
+function isHeaders(given: object): given is Headers {
+  return given instanceof Headers || Object.prototype.toString.call(given) === '[object Headers]'
+}

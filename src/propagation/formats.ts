@@ -1,0 +1,72 @@
+// What every format does.
+
+import type { FormatName, Headers } from './carrier.ts'
+import type { TraceContext } from './context.ts'
+import type { FormatCounts } from './meter.ts'
+import type { Texts } from './texts.ts'
+
+/** A carrier that headers are written to. */
+export type WritableCarrier = Record<string, unknown>
+
+/** A format that headers are written in. */
+export interface Format {
+  readonly name: FormatName
+  /** Its main header in lower case. */
+  readonly header: string
+  /**
+   * Writes the context; false when there is nothing that this format could say of it.
+   *
+   * @param encoded whether the carrier is of HTTP headers, where Jaeger's baggage is percent-encoded
+   * @param counts where baggage members that are left out are counted
+   */
+  inject(context: TraceContext, carrier: WritableCarrier, encoded: boolean, counts: FormatCounts): boolean
+}
+
+/** A format that carries trace ids. */
+export interface TraceFormat extends Format {
+  readonly name: Exclude<FormatName, 'baggage'>
+  /**
+   * What the headers say in this format. undefined: they are absent; null: they are there and not valid. A context
+   * without ids is a sampling decision alone.
+   *
+   * @param encoded whether the carrier is of HTTP headers, where Jaeger's values may be percent-encoded
+   */
+  extract(headers: Headers, encoded: boolean): TraceContext | null | undefined
+}
+
+/** A context of what trace ids and decision come from; `parentId` may be `''`. */
+export function newContext(
+  traceId: string,
+  spanId: string,
+  parentId: string,
+  sampled: boolean | undefined,
+  debug: boolean,
+  random: boolean,
+): TraceContext {
+  return {
+    traceId,
+    spanId,
+    parentId: parentId === '' ? undefined : parentId,
+    sampled,
+    debug,
+    random,
+    tracestate: undefined,
+    debugId: undefined,
+    baggage: undefined,
+    baggageProperties: undefined,
+  }
+}
+
+/** The first text that is valid; undefined when there is no text at all, null when none of it is valid. */
+export function firstValid(
+  value: Texts,
+  read: (text: string) => TraceContext | undefined,
+): TraceContext | null | undefined {
+  if (value === undefined) return undefined
+  if (typeof value === 'string') return read(value) ?? null
+  for (const text of value) {
+    const context = read(text)
+    if (context !== undefined) return context
+  }
+  return null
+}
