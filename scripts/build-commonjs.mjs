@@ -1,26 +1,28 @@
-// The CommonJS half of the package: dist/cjs, made file by file from the ESM half. Both halves share one state (a registry
+// The CommonJS half of the package: dist/cjs, made file by file from the ESM half. Both halves share one state (registries
 // on globalThis), so a span made active through `import` is seen through `require`. Test runners and compilers that
 // cannot `require` ES modules are why it exists.
 
-import { cpSync, readdirSync, writeFileSync } from 'node:fs'
+import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { build } from 'esbuild'
 
 const files = readdirSync('dist', { recursive: true }).filter(file => !file.startsWith('cjs'))
-const isDeclaration = file => file.endsWith('.d.ts')
+// The viewer's page is served, not loaded, and there is one copy of it; its command is run, never required.
+const modules = files
+  .filter(file => file.endsWith('.js') && !/^viewer[\\/](page[\\/]|cli\.js$)/.test(file))
+  .map(file => `dist/${file}`)
 
+const shared = { outdir: 'dist/cjs', outbase: 'dist', format: 'cjs', platform: 'node', logLevel: 'warning' }
+const usesItsUrl = file => readFileSync(file, 'utf8').includes('import.meta.url')
+const [own, plain] = [modules.filter(usesItsUrl), modules.filter(file => !usesItsUrl(file))]
+await build({ ...shared, entryPoints: plain })
+// What lies beside a module lies in the ESM half: dist/cjs/viewer/x.js stands for dist/viewer/x.js.
 await build({
-  entryPoints: files.filter(file => file.endsWith('.js') && !isServedFile(file)).map(file => `dist/${file}`),
-  outdir: 'dist/cjs',
-  outbase: 'dist',
-  format: 'cjs',
-  platform: 'node',
-  target: 'node20.19',
-  logLevel: 'warning',
+  ...shared,
+  entryPoints: own,
+  define: { 'import.meta.url': 'esmUrl' },
+  banner: {
+    js: "const esmUrl = require('node:url').pathToFileURL(__filename.replace(/cjs.(?=[^\\\\/]+.[^\\\\/]+$)/, '')).href",
+  },
 })
-for (const file of files.filter(isDeclaration)) cpSync(`dist/${file}`, `dist/cjs/${file}`)
+for (const file of files) if (file.endsWith('.d.ts')) cpSync(`dist/${file}`, `dist/cjs/${file}`)
 writeFileSync('dist/cjs/package.json', '{ "type": "commonjs" }\n')
-
-/** The viewer's page is read as a file, not loaded as a module; and its collector is ESM alone. */
-function isServedFile(file) {
-  return file.startsWith('viewer')
-}
