@@ -58,8 +58,7 @@ export function joinHeaders(given: HeadersGiven | undefined, trace: TraceHeaders
   if (given === undefined) return Object.fromEntries(trace)
   if (typeof given !== 'object' || given === null) return given
   if (isHeaders(given)) {
-    const Same = given instanceof Headers ? Headers : constructorOf(given)
-    const joined = new Same(given)
+    const joined = given instanceof Headers ? new Headers(given) : sameClass(given)
     for (const [name, value] of trace) joined.set(name, value)
     return joined
   }
@@ -68,8 +67,13 @@ export function joinHeaders(given: HeadersGiven | undefined, trace: TraceHeaders
     const pairs = Array.from(given as Iterable<unknown>, toPair).filter(pair => !isNamed(pair, names))
     return [...pairs, ...trace] as [string, string][]
   }
-  const joined: Record<string, string> = { ...(given as Record<string, string>) }
-  for (const name of Object.keys(joined)) if (names.has(name.toLowerCase())) delete joined[name]
+  // A name that is a Symbol: for fetch to refuse.
+  if (Object.getOwnPropertySymbols(given).length > 0) return given
+  // Key by key: adding to a spread literal is ten times as slow.
+  const joined: Record<string, string> = {}
+  for (const name of Object.keys(given)) {
+    if (!names.has(name.toLowerCase())) joined[name] = (given as Record<string, string>)[name] as string
+  }
   for (const [name, value] of trace) joined[name] = value
   return joined
 }
@@ -85,11 +89,12 @@ function isNamed(pair: unknown, names: ReadonlySet<string>): boolean {
   return Array.isArray(pair) && typeof pair[0] === 'string' && names.has(pair[0].toLowerCase())
 }
 
-/** Another fetch has a Headers of its own, and knows the names' case in that alone. */
-function constructorOf(headers: Headers): typeof Headers {
-  return headers.constructor as typeof Headers
+/** Only a fetch's own Headers tell it the names' case. */
+function sameClass(headers: object): Headers {
+  return new (headers.constructor as typeof Headers)(headers as Headers)
 }
 
+/** By its tag, not its class: another fetch has Headers of its own, and asking is cheap. */
 function isHeaders(given: object): given is Headers {
-  return given instanceof Headers || Object.prototype.toString.call(given) === '[object Headers]'
+  return (given as { [Symbol.toStringTag]?: unknown })[Symbol.toStringTag] === 'Headers'
 }

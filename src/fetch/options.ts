@@ -1,7 +1,15 @@
 // What a user may say about traced fetch, checked and completed once, before the first call.
 
 import type { Span, Tracer } from 'opentracing'
-import { createIsSecret, createReport, type IsSecret, type OnError, type Report } from '../core/index.ts'
+import {
+  cleanText,
+  createIsSecret,
+  createReport,
+  type IsSecret,
+  type OnError,
+  type Report,
+  redactText,
+} from '../core/index.ts'
 
 /** The type of the global `fetch`. */
 export type Fetch = typeof globalThis.fetch
@@ -127,7 +135,7 @@ export function resolveOptions(options: TracedFetchOptions | undefined): FetchSe
     rootSpans: given.rootSpans ?? true,
     propagates: toPropagates(given.propagate ?? true),
     operationName: given.operationName,
-    tags: given.tags && Object.keys(given.tags).length > 0 ? { ...given.tags } : undefined,
+    tags: given.tags && Object.keys(given.tags).length > 0 ? cleanTags(given.tags) : undefined,
     peerService: given.peerService,
     isError: given.isError,
     decorateSpan: given.decorateSpan,
@@ -166,11 +174,20 @@ function suggestion(key: string): string {
 function show(value: unknown): string {
   if (typeof value === 'function') return `the function ${value.name || '(anonymous)'}`
   try {
-    const text = JSON.stringify(value) ?? String(value)
+    // A URL with credentials may have come instead of options.
+    const text = redactText(JSON.stringify(value) ?? String(value))
     return text.length > 80 ? `${text.slice(0, 79)}…` : text
   } catch {
     return typeof value
   }
+}
+
+function cleanTags(tags: Record<string, unknown>): Record<string, unknown> {
+  const cleaned = Object.entries(tags).map(([tag, value]) => [
+    cleanText(tag, 128),
+    typeof value === 'string' ? cleanText(value) : value,
+  ])
+  return Object.fromEntries(cleaned)
 }
 
 function toPropagates(
