@@ -1,0 +1,255 @@
+// The one span that every format is turned into, and the bounds and repairs on that way: whatever a sender writes, what
+// comes out of here is small, well-formed and safe to keep.
+
+/** A tag's value. What came as bytes is base64, a list or an object is JSON, a 64-bit number too big to be exact is text. */
+export type TagValue = string | number | boolean
+
+/** A tag, or a field of a log. Keys may repeat and may be any text (`__proto__` too): hence no object. */
+export interface Tag {
+  readonly key: string
+  readonly value: TagValue
+}
+
+/** Something that happened at one moment of a span. */
+export interface SpanLog {
+  /** Microseconds since the epoch. */
+  readonly time: number
+  readonly fields: readonly Tag[]
+}
+
+/** A span that this one refers to, beside its parent. */
+export interface Reference {
+  readonly kind: 'childOf' | 'followsFrom'
+  readonly traceId: string
+  readonly spanId: string
+}
+
+/** Which side of a call a span stands on. */
+export type SpanKind = 'server' | 'client' | 'producer' | 'consumer' | 'internal'
+
+/** A finished span as the viewer keeps it, whatever format it came in. */
+export interface ViewerSpan {
+  /** 32 lower-case hex digits; a 64-bit id is left-padded. */
+  readonly traceId: string
+  /** 16 lower-case hex digits. In Zipkin's model a client and its server may share one. */
+  readonly spanId: string
+  /** 16 lower-case hex digits; undefined for a root. */
+  readonly parentId: string | undefined
+  readonly references: readonly Reference[]
+  readonly service: string
+  readonly operation: string
+  readonly kind: SpanKind | undefined
+  /** Microseconds since the epoch. */
+  readonly start: number
+  /** Microseconds. */
+  readonly duration: number
+  readonly error: boolean
+  /** The client left before the response was complete. */
+  readonly aborted: boolean
+  readonly tags: readonly Tag[]
+  readonly logs: readonly SpanLog[]
+  /** What is true of the sender as a whole: its version, host, SDK. */
+  readonly process: readonly Tag[]
+  /** What was repaired or cut on the way in. */
+  readonly warnings: readonly string[]
+}
+
+/** A span as a decoder hands it over: of the right types, but with whatever ids, sizes and numbers its sender chose. */
+export interface SpanDraft {
+  traceId: string
+  spanId: string
+  parentId?: string | undefined
+  references?: Reference[]
+  service: string
+  operation: string
+  start: number
+  duration: number
+  tags: Tag[]
+  logs?: SpanLog[]
+  process?: readonly Tag[]
+  /** What a file says was repaired before. */
+  warnings?: readonly string[]
+}
+
+/** The bounds of one span; what is over them is cut and said so among its warnings. */
+export const SPAN_LIMITS = {
+  /** Longest name of a service or an operation, in UTF-16 units. */
+  name: 1024,
+  /** Longest key, in UTF-16 units. */
+  key: 512,
+  /** Longest value, in UTF-16 units. */
+  value: 65_536,
+  /** Most tags on a span, on its process, and fields in a log. */
+  tags: 1000,
+  /** Most logs on a span. */
+  logs: 1000,
+  /** Most references of a span. */
+  references: 1000,
+} as const
+
+/** A span that cannot be shown at all: its `message` tells the sender why. */
+export class MalformedSpan extends Error {
+  override readonly name: string = 'MalformedSpan'
+}
+
+/**
+ * Checks a decoder's span and brings it into shape.
+ *
+ * @throws MalformedSpan when its ids or times make no sense
+ */
+export function toSpan(draft: SpanDraft): ViewerSpan {
+  const warnings: string[] = (draft.warnings ?? []).slice(0, 20).map(text => cut(text, SPAN_LIMITS.name))
+  const traceId = toId(draft.traceId, 32, 'trace id')
+  const spanId = toId(draft.spanId, 16, 'span id')
+  const start = toTime(draft.start, 'start time')
+  let duration = draft.duration
+  if (!Number.isFinite(duration) || duration < 0) {
+    warnings.push('The span ends before it starts; it is shown with no duration.')
+    duration = 0
+  }
+  const tags = toTags(draft.tags, 'tags', warnings)
+  const kind = kindOf(tags)
+  return {
+    traceId,
+    spanId,
+    parentId: isNoId(draft.parentId) ? undefined : toId(draft.parentId, 16, 'parent span id'),
+    references: toReferences(draft.references ?? [], warnings),
+    service: cut(draft.service, SPAN_LIMITS.name) || 'unknown_service',
+    operation: cut(draft.operation, SPAN_LIMITS.name) || '(no name)',
+    kind,
+    start,
+    duration,
+    error: tags.some(isErrorTag),
+    aborted: tags.some(isAbortTag),
+    tags,
+    logs: toLogs(draft.logs ?? [], warnings),
+    process: toTags(draft.process ?? [], 'process tags', warnings),
+    warnings,
+  }
+}
+
+/** The first value that a span has under one of these keys, the span's own before its process's. */
+export function tagOf(span: ViewerSpan, ...keys: string[]): TagValue | undefined {
+  for (const key of keys) {
+    const found = span.tags.find(tag => tag.key === key) ?? span.process.find(tag => tag.key === key)
+    if (found !== undefined) return found.value
+  }
+  return undefined
+}
+
+/** The HTTP status under its OpenTracing or its OpenTelemetry name, or the status of an RPC. */
+export function statusOf(span: ViewerSpan): string | undefined {
+  const status = tagOf(span, 'http.status_code', 'http.response.status_code', 'rpc.grpc.status_code')
+  return status === undefined ? undefined : String(status)
+}
+
+/** Why a span failed, in a few words: from its status, its error tags, or its error log. */
+export function failureOf(span: ViewerSpan): string | undefined {
+  if (!span.error) return undefined
+  for (const log of span.logs) {
+    const field = (name: string) => log.fields.find(({ key }) => key === name)?.value
+    const kind = field('error.kind') ?? field('exception.type')
+    const message = field('message') ?? field('exception.message') ?? field('error.object')
+    if (kind !== undefined || message !== undefined) {
+      return [kind, message].filter(part => part !== undefined && part !== '').join(': ')
+    }
+  }
+  const told = tagOf(span, 'otel.status_description', 'error.message', 'error.type')
+  // OpenTelemetry's error.type is the status where there was no exception: that is told already.
+  if (told !== undefined && String(told) !== statusOf(span)) return String(told)
+  const error = tagOf(span, 'error')
+  return typeof error === 'string' && error !== 'true' ? error : undefined
+}
+
+function toId(id: string, digits: number, what: string): string {
+  const text = id.toLowerCase()
+  if (!/^[0-9a-f]+$/.test(text) || text.length > digits || isNoId(text)) {
+    throw new MalformedSpan(
+      `its ${what} must be 1 to ${digits} hex digits and not all zero, not ${JSON.stringify(cut(id, 80))}`,
+    )
+  }
+  return text.padStart(digits, '0')
+}
+
+function isNoId(id: string | undefined): id is undefined {
+  return id === undefined || /^0*$/.test(id)
+}
+
+function toTime(time: number, what: string): number {
+  // The year 2255 and later are past what microseconds can say exactly.
+  if (Number.isFinite(time) && time >= 0 && time <= Number.MAX_SAFE_INTEGER) return time
+  throw new MalformedSpan(`its ${what} must be microseconds since 1970, not ${String(time)}`)
+}
+
+function toTags(tags: readonly Tag[], what: string, warnings: string[]): Tag[] {
+  const out: Tag[] = []
+  for (const { key, value } of bounded(tags, SPAN_LIMITS.tags, what, warnings)) {
+    out.push({ key: cut(key, SPAN_LIMITS.key), value: toValue(value) })
+  }
+  return out
+}
+
+function toValue(value: TagValue): TagValue {
+  if (typeof value === 'string') return cut(value, SPAN_LIMITS.value)
+  // JSON, which traces are handed out in, has no other numbers.
+  return typeof value === 'number' && !Number.isFinite(value) ? String(value) : value
+}
+
+function toLogs(logs: readonly SpanLog[], warnings: string[]): SpanLog[] {
+  const kept = bounded(logs, SPAN_LIMITS.logs, 'logs', warnings)
+  return kept
+    .map(log => ({
+      time: Number.isFinite(log.time) && log.time >= 0 ? log.time : 0,
+      fields: toTags(log.fields, 'fields of a log', warnings),
+    }))
+    .sort((a, b) => a.time - b.time)
+}
+
+function toReferences(references: readonly Reference[], warnings: string[]): Reference[] {
+  const out: Reference[] = []
+  for (const { kind, traceId, spanId } of bounded(references, SPAN_LIMITS.references, 'links', warnings)) {
+    try {
+      out.push({ kind, traceId: toId(traceId, 32, 'trace id'), spanId: toId(spanId, 16, 'span id') })
+    } catch (error) {
+      warnings.push(`A reference was left out: ${(error as Error).message}.`)
+    }
+  }
+  return out
+}
+
+function bounded<T>(list: readonly T[], most: number, what: string, warnings: string[]): readonly T[] {
+  if (list.length <= most) return list
+  warnings.push(`The span came with ${list.length} ${what}; the first ${most} are kept.`)
+  return list.slice(0, most)
+}
+
+function cut(text: string, most: number): string {
+  if (text.length <= most) return text
+  // Not between the halves of a surrogate pair. A copy of its own: a mere slice would keep the long text alive.
+  const end = (text.charCodeAt(most - 2) & 0xfc00) === 0xd800 ? most - 2 : most - 1
+  return JSON.parse(JSON.stringify(`${text.slice(0, end)}…`)) as string
+}
+
+function kindOf(tags: readonly Tag[]): SpanKind | undefined {
+  const kind = tags.find(tag => tag.key === 'span.kind')?.value
+  switch (kind) {
+    case 'server':
+    case 'client':
+    case 'producer':
+    case 'consumer':
+    case 'internal':
+      return kind
+    default:
+      return undefined
+  }
+}
+
+function isErrorTag({ key, value }: Tag): boolean {
+  // Zipkin's convention is an `error` tag with the message; an empty one counts too.
+  if (key === 'error') return value !== false && value !== 'false'
+  return key === 'otel.status_code' && value === 'ERROR'
+}
+
+function isAbortTag({ key, value }: Tag): boolean {
+  return /(?:^|[._])aborted$/.test(key) && value !== false && value !== 'false'
+}

@@ -1,0 +1,73 @@
+// The head of a trace: what it is, how long it took, what is odd about it.
+
+import { shiftOf } from '../skew.ts'
+import type { LoadedTrace } from './api.ts'
+import { type Child, copyButton, h, icon } from './dom.ts'
+import { formatDuration, formatTime, plural, serviceLabel } from './look.ts'
+
+/** What a trace is, in three lines. */
+export function traceHead(shown: LoadedTrace, save: () => void): Child {
+  const { root, nodes, services, traceId } = shown
+  const errors = nodes.filter(({ span }) => span.error).length
+  const aborted = nodes.filter(({ span }) => span.aborted).length
+  const depth = nodes.reduce((deepest, node) => Math.max(deepest, node.depth + 1), 0)
+  return [
+    h(
+      'div',
+      { class: 'trace-title' },
+      h('h1', {}, serviceLabel(root.span.service), ' ', h('bdi', {}, root.span.operation)),
+      h(
+        'div',
+        { class: 'actions' },
+        h('a', { class: 'button', href: `#/compare/${traceId}` }, icon('compare'), 'Compare'),
+        h(
+          'button',
+          {
+            class: 'button',
+            title: 'As Jaeger JSON (s)',
+            attributes: { type: 'button' },
+            on: { click: save },
+          },
+          icon('save'),
+          'Save',
+        ),
+      ),
+    ),
+    h(
+      'div',
+      { class: 'trace-facts' },
+      h('span', { class: 'fact-strong' }, formatDuration(shown.end - shown.start)),
+      h('span', {}, formatTime(shown.start)),
+      h('span', {}, plural(nodes.length, 'span')),
+      h('span', {}, plural(services.length, 'service')),
+      h('span', {}, `depth ${depth}`),
+      errors > 0 && h('span', { class: 'bad' }, plural(errors, 'error')),
+      aborted > 0 && h('span', { class: 'warn' }, `${aborted} aborted`),
+      h('span', { class: 'trace-id' }, h('code', {}, traceId), copyButton(traceId, 'trace id')),
+    ),
+    h(
+      'div',
+      { class: 'legend' },
+      services.slice(0, 12).map(service => serviceLabel(service)),
+      services.length > 12 && h('span', {}, `+${services.length - 12}`),
+    ),
+  ]
+}
+
+/** What the reader should know before believing the picture. */
+export function notesOn({ nodes, roots }: LoadedTrace): Child {
+  const notes: string[] = []
+  const orphans = nodes.filter(node => node.orphan).length
+  if (orphans > 0) {
+    notes.push(
+      `${plural(orphans, 'span')} name a parent that has not come: marked ⋯ and shown beside the root.`,
+    )
+  } else if (roots.length > 1) notes.push(`This trace has ${roots.length} beginnings.`)
+  const moved = nodes.filter(node => shiftOf(node) !== 0).length
+  if (moved > 0) {
+    notes.push(
+      `The services' clocks differ: ${plural(moved, 'span')} moved, for showing alone, to where the callers waited.`,
+    )
+  }
+  return notes.map(note => h('p', { class: 'notice' }, note))
+}

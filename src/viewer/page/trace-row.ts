@@ -1,0 +1,62 @@
+// A trace as a line of the list.
+
+import type { TraceSummary } from './api.ts'
+import { type Child, h } from './dom.ts'
+import { abortedMark, colourOf, errorMark, formatDuration, formatTime, plural, serviceLabel } from './look.ts'
+
+/** Draws a trace's line; `onChoose` hears of the box in front of it. */
+export function drawTraceRow(
+  trace: TraceSummary,
+  isChosen: boolean,
+  onChoose: (isChosen: boolean) => void,
+): HTMLElement {
+  const box = h('input', {
+    attributes: {
+      type: 'checkbox',
+      'aria-label': `Choose ${trace.operation} to compare`,
+      checked: isChosen,
+    },
+    on: { change: () => onChoose(box.checked) },
+  })
+  const name = `${trace.service} ${trace.operation}, ${formatDuration(trace.duration)}, ${plural(trace.spans, 'span')}${trace.errors > 0 ? `, ${plural(trace.errors, 'error')}` : ''}`
+  return h(
+    'li',
+    {
+      class: `trace${trace.errors > 0 ? ' has-error' : ''}`,
+      style: { '--colour': colourOf(trace.service) },
+    },
+    h('label', { class: 'choose' }, box),
+    h(
+      'a',
+      { class: 'trace-link', href: `#/trace/${trace.traceId}`, attributes: { 'aria-label': name } },
+      h(
+        'span',
+        { class: 'trace-what' },
+        h('span', { class: 'trace-service' }, h('span', { class: 'dot' }), h('bdi', {}, trace.service)),
+        h('bdi', { class: 'trace-operation' }, trace.operation),
+        trace.errors > 0 && errorMark(plural(trace.errors, 'error')),
+        trace.aborted > 0 && abortedMark(),
+      ),
+      h('span', { class: 'trace-more' }, moreOf(trace)),
+      h('span', { class: 'trace-bar', attributes: { 'aria-hidden': 'true' } }, h('i')),
+      h('span', { class: 'trace-duration' }, formatDuration(trace.duration)),
+    ),
+  )
+}
+
+function moreOf(trace: TraceSummary): Child {
+  const others = trace.services.filter(service => service.name !== trace.service)
+  return [
+    h('time', { title: formatTime(trace.start) }, formatTime(trace.start)),
+    h('span', {}, plural(trace.spans, 'span')),
+    trace.errors > 0 && h('span', { class: 'bad' }, plural(trace.errors, 'error')),
+    trace.orphans > 0 &&
+      h(
+        'span',
+        { class: 'warn', title: 'Some spans have not come, or came without their parents' },
+        'incomplete',
+      ),
+    others.slice(0, 5).map(service => serviceLabel(service.name)),
+    others.length > 5 && h('span', {}, `+${others.length - 5}`),
+  ]
+}

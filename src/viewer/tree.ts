@@ -1,0 +1,215 @@
+// One trace as text for a terminal: a tree with durations, bars on the trace's own time line, status and failures.
+
+import { cleanText } from '../core/index.ts'
+import { assemble, type TraceNode } from './assemble.ts'
+import { formatDuration } from './duration.ts'
+import { failureOf, statusOf, tagOf, type ViewerSpan } from './model.ts'
+import { adjustSkew } from './skew.ts'
+
+/** How a tree is drawn; everything may be left out. */
+export interface DrawOptions {
+  /** Colours by ANSI escapes, for a terminal. @default false */
+  colour?: boolean
+  /** Columns to draw within, at least 60. @default 100 */
+  width?: number
+  /** The most spans drawn; how many more there are is said at the end. @default 200 */
+  limit?: number
+}
+
+interface Row {
+  readonly node: TraceNode
+  readonly branch: string
+}
+
+const MIN_WIDTH = 60
+const MAX_INDENT = 36
+const BAR = 20
+
+/**
+ * Draws the spans of one trace as a tree: service, operation, duration, status, error, abort.
+ *
+ * What spans say is drawn as text alone: no control character of theirs reaches the terminal.
+ *
+ * @param spans the spans of one trace, in any order, whole or not
+ * @returns lines joined by line feeds, without one at the end; `''` for no spans
+ * @example
+ * for (const trace of viewer.traces()) console.log(drawTrace(trace.spans, { colour: true }))
+ */
+export function drawTrace(spans: readonly ViewerSpan[], options: DrawOptions = {}): string {
+  const paint = createPaint(options.colour ?? false)
+  const width = Math.max(MIN_WIDTH, options.width ?? 100)
+  const limit = Math.max(1, options.limit ?? 200)
+  const { roots, nodes } = adjustSkew(assemble(spans))
+  const first = roots[0]
+  if (first === undefined) return ''
+  const begin = Math.min(...roots.map(root => root.start))
+  const end = nodes.reduce((latest, node) => Math.max(latest, node.start + node.span.duration), begin)
+
+  const rows = layOut(roots, limit)
+  // 12 columns for the duration, the bar, and blanks between the three.
+  const room = width - BAR - 14
+  const names = Math.min(room, Math.max(...rows.map(row => columns(row.branch) + columns(nameOf(row.node)))))
+  const lines = [head(first, nodes, end - begin, paint)]
+  for (const { node, branch } of rows) {
+    const name = fit(nameOf(node), names - columns(branch))
+    const gap = ' '.repeat(Math.max(0, names - columns(branch) - columns(name)))
+    const cells = [
+      paint.faint(branch) + paintName(node, name, paint) + gap,
+      paint.strong(formatDuration(node.span.duration).padStart(10)),
+      paintBar(node, bar(node, begin, end - begin), paint),
+    ]
+    const outcome = outcomeOf(node, paint)
+    lines.push(outcome === '' ? cells.join('  ') : `${cells.join('  ')}  ${outcome}`)
+  }
+  if (nodes.length > rows.length) lines.push(paint.faint(`… and ${nodes.length - rows.length} spans more`))
+  return lines.map(line => line.trimEnd()).join('\n')
+}
+
+function head(root: TraceNode, nodes: readonly TraceNode[], duration: number, paint: Paint): string {
+  const services = new Set(nodes.map(({ span }) => span.service)).size
+  const errors = nodes.filter(({ span }) => span.error).length
+  const parts = [
+    `trace ${root.span.traceId}`,
+    formatDuration(duration),
+    plural(nodes.length, 'span'),
+    plural(services, 'service'),
+  ]
+  if (errors > 0) parts.push(paint.bad(plural(errors, 'error')))
+  return parts.join(paint.faint(' · '))
+}
+
+function plural(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`
+}
+
+function layOut(roots: readonly TraceNode[], limit: number): Row[] {
+  const rows: Row[] = []
+  const stack: { node: TraceNode; indent: string; last: boolean }[] = []
+  const push = (nodes: readonly TraceNode[], indent: string) => {
+    for (let i = nodes.length - 1; i >= 0; i--) {
+      stack.push({ node: nodes[i] as TraceNode, indent, last: i === nodes.length - 1 })
+    }
+  }
+  push(roots, '')
+  for (let top = stack.pop(); top !== undefined && rows.length < limit; top = stack.pop()) {
+    const { node, indent, last } = top
+    const root = node.parent === undefined
+    // Deep down a number stands for the lines that lead there: the names need the room.
+    const lead = indent.length > MAX_INDENT ? `⋯${node.depth} ` : indent
+    rows.push({ node, branch: root ? (node.orphan ? '┄ ' : '') : `${lead}${last ? '└─ ' : '├─ '}` })
+    push(node.children, root ? '' : `${indent}${last ? '   ' : '│  '}`)
+  }
+  return rows
+}
+
+function nameOf({ span }: TraceNode): string {
+  return `${toLine(span.service, 60)}  ${toLine(span.operation, 120)}`
+}
+
+function paintName(node: TraceNode, name: string, paint: Paint): string {
+  const service = toLine(node.span.service, 60)
+  return name.startsWith(`${service}  `)
+    ? paint.service(service, node.span.service) + name.slice(service.length)
+    : name
+}
+
+function outcomeOf({ span, orphan }: TraceNode, paint: Paint): string {
+  const parts: string[] = []
+  const status = statusOf(span)
+  if (status !== undefined) parts.push(span.error ? paint.bad(toLine(status, 12)) : toLine(status, 12))
+  if (span.aborted) {
+    const when = tagOf(span, 'aborted')
+    parts.push(paint.warn(typeof when === 'string' ? `⊘ aborted ${toLine(when, 40)}` : '⊘ aborted'))
+  }
+  if (span.error) {
+    const failure = failureOf(span)
+    parts.push(paint.bad(failure === undefined ? '✖ error' : `✖ ${toLine(failure, 120)}`))
+  }
+  if (orphan) parts.push(paint.faint('(its parent has not come)'))
+  return parts.join('  ')
+}
+
+/** Where in the trace a span lies: `   ━━━━━╸     `. */
+function bar(node: TraceNode, begin: number, whole: number): string {
+  if (whole <= 0) return '━'.repeat(BAR)
+  const from = Math.min(BAR - 1, Math.floor(((node.start - begin) / whole) * BAR))
+  const to = Math.min(BAR, Math.ceil(((node.start - begin + node.span.duration) / whole) * BAR))
+  const length = Math.max(1, to - from)
+  const tiny = node.span.duration / whole < 0.5 / BAR
+  return (
+    ' '.repeat(Math.max(0, from)) +
+    (tiny ? '╸' : '━'.repeat(length)) +
+    ' '.repeat(Math.max(0, BAR - from - length))
+  )
+}
+
+function paintBar({ span }: TraceNode, text: string, paint: Paint): string {
+  if (span.error) return paint.bad(text)
+  return span.aborted ? paint.warn(text) : paint.service(text, span.service)
+}
+
+// What turns text round would let a span draw over its neighbours.
+const TURNS = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g
+
+function toLine(text: string, most: number): string {
+  return cleanText(text, most).replace(TURNS, '')
+}
+
+function fit(text: string, room: number): string {
+  if (columns(text) <= room) return text
+  let out = ''
+  let used = 0
+  for (const char of text) {
+    used += columns(char)
+    if (used > room - 1) break
+    out += char
+  }
+  return `${out}…`
+}
+
+const WIDE =
+  /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Emoji_Presentation}/u
+const NARROWEST = /\p{Mark}|\u200b|\u200d/u
+// One column per unit, which nearly all text is.
+const PLAIN = /^[\u0020-\u02ff\u2190-\u25ff…]*$/
+
+function columns(text: string): number {
+  if (PLAIN.test(text)) return text.length
+  let width = 0
+  for (const char of text) width += NARROWEST.test(char) ? 0 : WIDE.test(char) ? 2 : 1
+  return width
+}
+
+interface Paint {
+  strong(text: string): string
+  faint(text: string): string
+  bad(text: string): string
+  warn(text: string): string
+  /** The same colour for a service wherever it stands. */
+  service(text: string, name: string): string
+}
+
+// Neither red nor yellow, which mean something.
+const SERVICE_COLOURS = ['36', '35', '34', '32', '96', '95', '94', '92']
+
+function createPaint(colour: boolean): Paint {
+  if (!colour) {
+    const plain = (text: string) => text
+    return { strong: plain, faint: plain, bad: plain, warn: plain, service: plain }
+  }
+  const sgr = (code: string) => (text: string) => `\u001b[${code}m${text}\u001b[0m`
+  const assigned = new Map<string, (text: string) => string>()
+  return {
+    strong: sgr('1'),
+    faint: sgr('2'),
+    bad: sgr('31'),
+    warn: sgr('33'),
+    service(text, name) {
+      const known = assigned.get(name)
+      if (known !== undefined) return known(text)
+      const fresh = sgr(SERVICE_COLOURS[assigned.size % SERVICE_COLOURS.length] as string)
+      assigned.set(name, fresh)
+      return fresh(text)
+    },
+  }
+}
