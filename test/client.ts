@@ -1,6 +1,7 @@
 // Real sockets: a raw one for what HTTP clients cannot say, and node:http for the rest.
 
 import http from 'node:http'
+import https from 'node:https'
 import net from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
@@ -16,17 +17,21 @@ export interface Ask {
   headers?: Record<string, string | string[]>
   body?: string
   agent?: http.Agent
+  /** @default '127.0.0.1' */
+  host?: string
+  /** Speaks TLS with these options. */
+  tls?: https.RequestOptions
 }
 
 /** One request over node:http; rejects when the connection is cut. */
 export function ask(
   port: number,
   path: string,
-  { method = 'GET', headers, body, agent }: Ask = {},
+  { method = 'GET', headers, body, agent, host = '127.0.0.1', tls }: Ask = {},
 ): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const request = http.request(
-      { port, host: '127.0.0.1', path, method, headers: headers ?? {}, ...(agent ? { agent } : {}) },
+    const request = (tls ? https : http).request(
+      { port, host, path, method, headers: headers ?? {}, ...(agent ? { agent } : {}), ...tls },
       response => {
         let text = ''
         response.setEncoding('utf8')
@@ -70,11 +75,11 @@ export function raw(port: number, bytes: string, until?: RegExp, timeout = 2000)
   })
 }
 
-/** Connects, sends, and leaves: after `afterBytes` of the answer have come, or after `afterMs`. */
+/** Connects, sends, and leaves: after `afterBytes` of the answer have come, once `once` holds, or after `afterMs`. */
 export async function leave(
   port: number,
   bytes: string,
-  when: { afterMs?: number; afterBytes?: number },
+  when: { afterMs?: number; afterBytes?: number; once?: () => boolean },
 ): Promise<void> {
   const socket = net.connect(port, '127.0.0.1')
   socket.on('error', () => {})
@@ -88,14 +93,19 @@ export async function leave(
       })
       socket.on('close', () => resolve())
     })
-  } else await sleep(when.afterMs ?? 40)
+  } else if (when.once !== undefined) await eventually(when.once, 'the moment to leave')
+  else await sleep(when.afterMs ?? 40)
   socket.destroy()
 }
 
 /** Waits until `ready` holds; fails with `what` after `ms`. */
-export async function eventually(ready: () => boolean, what: string, ms = 2000): Promise<void> {
+export async function eventually(
+  ready: () => boolean | Promise<boolean>,
+  what: string,
+  ms = 2000,
+): Promise<void> {
   const end = performance.now() + ms
-  while (!ready()) {
+  while (!(await ready())) {
     if (performance.now() > end) throw new Error(`never happened: ${what}`)
     await sleep(5)
   }

@@ -3,44 +3,10 @@
 
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { activeSpan } from '../src/core/index.ts'
-import { recordingTracer } from '../src/testing/index.ts'
-import { type Row, rows } from './behaviours.ts'
-import { eventually } from './client.ts'
+import { runRow, wantedSpans } from './behaviours/run.ts'
+import { rows } from './behaviours.ts'
+import { brokenHosts, sentinels } from './hosts/broken.ts'
 import { hosts } from './hosts/index.ts'
-import type { Host } from './hosts/sample.ts'
-
-async function run(row: Row, host: Host): Promise<void> {
-  const tracer = recordingTracer()
-  const app = typeof row.app === 'function' ? row.app(host) : row.app
-  const options = typeof row.options === 'function' ? row.options(host) : row.options
-  const troubles: unknown[] = []
-  const onError = (error: unknown) => troubles.push(error)
-  const running = await host.start(app, { tracer, onError, ...options } as never)
-  try {
-    const got = await row.request(running.port, host)
-    const wanted = row.spans ?? 1
-    const spans = () => tracer.spans.filter(span => span.tags['span.kind'] === 'server')
-    await eventually(
-      () => spans().length >= wanted && tracer.spans.every(span => span.finishCount > 0),
-      `${wanted} finished spans (there are ${spans().length}, ${tracer.finishedSpans.length} finished)`,
-    )
-    assert.equal(spans().length, wanted, 'number of server spans')
-    const [span] = spans()
-    if (span !== undefined || wanted === 0) {
-      await row.expect(
-        { spans: spans(), span: span as never, all: tracer.spans, host, port: running.port, tracer },
-        got,
-      )
-    }
-    assert.deepEqual(troubles, [], 'nothing was reported')
-  } finally {
-    await running.close()
-  }
-  assert.equal(activeSpan(), undefined, 'no span is left active')
-  for (const span of tracer.spans)
-    assert.equal(span.finishCount, 1, `${span.operationName} was finished once`)
-}
 
 for (const host of hosts) {
   describe(host.name, () => {
@@ -49,11 +15,30 @@ for (const host of hosts) {
         const row = rows.find(candidate => candidate.id === id)
         assert.ok(row, `${host.name} lacks ${id}, which is no row`)
         assert.ok(host.lacks[id], `${host.name} lacks ${id} without a reason`)
-        await assert.rejects(run(row, host), `${host.name} has ${id} after all`)
+        await assert.rejects(runRow(row, host, 300), `${host.name} has ${id} after all`)
       })
     }
     for (const row of rows) {
-      if (!(row.id in host.lacks)) test(`${row.id}: ${row.title}`, () => run(row, host))
+      if (!(row.id in host.lacks)) test(`${row.id}: ${row.title}`, () => runRow(row, host))
+    }
+  })
+}
+
+for (const { how, hosts, red } of brokenHosts) {
+  describe(`a host that ${how}`, () => {
+    for (const host of hosts) {
+      test(`${host.name}: turns red what it must, and nothing else`, async () => {
+        const turned: string[] = []
+        const wanted: string[] = []
+        for (const id of sentinels) {
+          const row = rows.find(candidate => candidate.id === id)
+          assert.ok(row, id)
+          if (red?.includes(id) ?? wantedSpans(row, host) > 0) wanted.push(id)
+          // Where no span will come there is no use in waiting for it.
+          await runRow(row, host, wanted.includes(id) ? 50 : 2000).catch(() => turned.push(id))
+        }
+        assert.deepEqual(turned, wanted)
+      })
     }
   })
 }

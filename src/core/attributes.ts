@@ -1,7 +1,8 @@
 // Attributes of a request that the user asks for by name: where each is found, and how it becomes a tag.
 
-import type { IncomingMessage } from 'node:http'
-import { cleanText, type IsSecret, isSecretHeader, MAX_VALUE_LENGTH, REDACTED, redactUrl } from './privacy.ts'
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
+import { cleanText, MAX_VALUE_LENGTH, redactBeginning, redactUrl } from './privacy.ts'
+import { type IsSecret, isSecretHeader, REDACTED } from './secrets.ts'
 import type { Report } from './trouble.ts'
 
 /** One name of `tracedRequestAttributes`, taken apart once. */
@@ -31,9 +32,11 @@ const EARLY = new Set(['url', 'method', 'path', 'headers'])
  */
 export function parseAttributes(names: readonly string[]): Attribute[] {
   return names.map(entry => {
-    const [, source, rename] = /^\s*([^=]+?)\s*(?:=\s*(\S.*?)\s*)?$/.exec(entry) ?? []
-    const path = source?.split('.')
-    if (source === undefined || path === undefined || path.some(step => step === '')) {
+    const equals = entry.indexOf('=')
+    const source = (equals === -1 ? entry : entry.slice(0, equals)).trim()
+    const tag = equals === -1 ? source : entry.slice(equals + 1).trim()
+    const path = source.split('.')
+    if (tag === '' || path.includes('')) {
       throw new TypeError(
         `tracedRequestAttributes: ${JSON.stringify(entry)} is no attribute; write a dotted path such as 'params.id', or 'params.id=user.id' to rename its tag`,
       )
@@ -41,7 +44,7 @@ export function parseAttributes(names: readonly string[]): Attribute[] {
     const first = path[0] as string
     // URL, METHOD and HEADERS are how such lists are written in environment variables.
     const root = first === first.toUpperCase() ? first.toLowerCase() : first
-    return { tag: cleanText(rename ?? source, 128), path: [root, ...path.slice(1)], early: EARLY.has(root) }
+    return { tag: cleanText(tag, 128), path: [root, ...path.slice(1)], early: EARLY.has(root) }
   })
 }
 
@@ -56,16 +59,27 @@ function readAttribute(
     case 'url':
       return redactUrl(source.target, secret)
     case 'method':
-      return source.req.method
+      return cleanText(source.req.method ?? '')
     case 'path':
-      return cleanText(pathOf(source.target))
-    case 'headers':
-      return path.length === 1
-        ? toJson(source.req.headers, key => isSecretHeader(key, secret))
-        : toTag(source.req.headers[path.slice(1).join('.').toLowerCase()], path, secret)
+      return redactUrl(pathOf(source.target), secret)
+    case 'headers': {
+      if (path.length === 1)
+        return toJson(withoutPseudo(source.req.headers), key => isSecretHeader(key, secret))
+      const name = path.slice(1).join('.').toLowerCase()
+      return name.startsWith(':') ? undefined : toTag(source.req.headers[name], path, secret)
+    }
     default:
       return toTag(follow(source.read(path[0] as string), path, 1), path, secret)
   }
+}
+
+/** Tags that a user gave, fit to be written. */
+export function cleanTags(tags: Record<string, unknown>): Record<string, unknown> {
+  const cleaned = Object.entries(tags).map(([tag, value]) => [
+    cleanText(tag, 128),
+    typeof value === 'string' ? cleanText(value) : value,
+  ])
+  return Object.fromEntries(cleaned)
 }
 
 /** Reads attributes into tags; a getter of the app's that throws costs its own tag and is reported. */
@@ -95,6 +109,11 @@ export function pathOf(target: string): string {
   return rest === undefined ? path : rest || '/'
 }
 
+/** HTTP/2 puts `:method` and its like among the headers. */
+function withoutPseudo(headers: IncomingHttpHeaders): IncomingHttpHeaders {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => !name.startsWith(':')))
+}
+
 function follow(value: unknown, path: readonly string[], from: number): unknown {
   let found = value
   for (let i = from; i < path.length; i++) {
@@ -122,10 +141,10 @@ function toTag(
     case 'bigint':
       return String(value)
     case 'string':
-      // Asked for by its own name, a secret is given; hidden in a URL under another name, it is not.
-      return value.includes('://') && !secret(path[path.length - 1] as string)
-        ? redactUrl(value, secret)
-        : cleanText(value)
+      // Asked for by its own name, a secret is given; hidden in a URL or text under another name, it is not.
+      return secret(path[path.length - 1] as string)
+        ? cleanText(value)
+        : cleanText(redactBeginning(value, MAX_VALUE_LENGTH, secret))
     case 'object':
       return value === null ? undefined : toJson(value, secret)
     default:
@@ -147,10 +166,12 @@ function toJson(value: object, secret: IsSecret): string {
     left -= text.length
   }
   const visit = (item: unknown, depth: number): void => {
-    if (typeof item === 'string') write(JSON.stringify(item.slice(0, left)))
+    if (typeof item === 'string') write(JSON.stringify(redactBeginning(item, left, secret).slice(0, left)))
     else if (typeof item === 'bigint') write(String(item))
     else if (typeof item !== 'object' || item === null) write(JSON.stringify(item) ?? 'null')
     else if (depth > MAX_DEPTH) write('"…"')
+    // Neither by its elements nor by Buffer's toJSON, which makes a list of them all.
+    else if (ArrayBuffer.isView(item)) write(`"[${item.byteLength} bytes]"`)
     else if (typeof (item as { toJSON?: unknown }).toJSON === 'function') {
       visit((item as { toJSON(): unknown }).toJSON(), depth + 1)
     } else if (Array.isArray(item)) visitArray(item, depth)
@@ -160,7 +181,10 @@ function toJson(value: object, secret: IsSecret): string {
     write('[')
     for (let i = 0; i < items.length && left > 0; i++) {
       if (i > 0) write(',')
-      visit(items[i], depth + 1)
+      const name = items[i - 1]
+      // A list of names and values, as rawHeaders is one.
+      if (i % 2 === 1 && typeof name === 'string' && secret(name)) write(`"${REDACTED}"`)
+      else visit(items[i], depth + 1)
     }
     write(']')
   }
@@ -169,17 +193,14 @@ function toJson(value: object, secret: IsSecret): string {
     let first = true
     for (const key in item) {
       if (left <= 0) break
-      if (!Object.hasOwn(item, key) || key.startsWith(':')) continue
+      if (!Object.hasOwn(item, key)) continue
       const field = item[key]
       if (field === undefined || typeof field === 'function' || typeof field === 'symbol') continue
-      write(`${first ? '' : ','}${JSON.stringify(key)}:`)
+      write(`${first ? '' : ','}${JSON.stringify(key.slice(0, left))}:`)
       first = false
+      if (left <= 0) break
       if (secret(key)) write(`"${REDACTED}"`)
-      else
-        visit(
-          typeof field === 'string' && field.includes('://') ? redactUrl(field, secret) : field,
-          depth + 1,
-        )
+      else visit(field, depth + 1)
     }
     write('}')
   }

@@ -16,7 +16,7 @@ export interface Scope {
   /** The tracer that the span came from: late work goes to the same. */
   readonly tracer: Tracer
   /** The scope to fall back to when this one has ended first. */
-  readonly parent: Scope | undefined
+  parent: Scope | undefined
 }
 
 interface Registry {
@@ -67,20 +67,32 @@ export function activeSpan(): Span | undefined {
  * Binds `fn` to a span: whenever and wherever `fn` is called, that span is active inside it. For listeners on a
  * shared emitter, tasks in a queue, callbacks of a connection pool, or a span that you started yourself.
  *
+ * Once the span has ended, work in `fn` follows from it. A span that you started yourself is kept for as long as `fn`.
+ *
  * @param fn the function to bind; `this` and arguments pass through
- * @param span the span to make active; default: the one that is active now
- * @returns a function of the same type
+ * @param span the span to make active; default: the one that is active now, and none where none is
+ * @returns a function of the same type, name and length
+ * @throws TypeError when `fn` is no function
  * @example
  * pool.acquire(bindSpan(connection => activeSpan()?.log({ event: 'acquired' })))
  */
 // biome-ignore lint/suspicious/noExplicitAny: the constraint "any function" cannot be said otherwise
 export function bindSpan<F extends (...args: any[]) => unknown>(fn: F, span?: Span): F {
-  const scope =
-    span === undefined
-      ? currentScope()
-      : { span, ended: undefined, tracer: span.tracer(), parent: liveScope() }
-  if (scope === undefined) return fn
-  return function (this: unknown, ...args: unknown[]) {
+  if (typeof fn !== 'function') {
+    throw new TypeError(`bindSpan(fn, span?): fn must be a function, not ${typeof fn}`)
+  }
+  // Bound outside of any span, fn sees none either: not that of whoever happens to call it.
+  const scope = (span === undefined ? currentScope() : scopeOf(span)) as Scope
+  const bound = function (this: unknown, ...args: unknown[]): unknown {
     return storage.run(scope, () => fn.apply(this, args))
-  } as F
+  }
+  return Object.defineProperties(bound, Object.getOwnPropertyDescriptors(fn)) as F
+}
+
+/** The scope around us that the span lives in, so that it is let go of when that ends; else one of its own. */
+function scopeOf(span: Span): Scope {
+  for (let scope = currentScope(); scope !== undefined; scope = scope.parent) {
+    if (scope.span === span) return scope
+  }
+  return { span, ended: undefined, tracer: span.tracer(), parent: liveScope() }
 }

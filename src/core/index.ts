@@ -1,5 +1,16 @@
 // The public door: what every user of tracing-middleware may need, and what the author of an adapter needs.
 
+export { cleanTags } from './attributes.ts'
+export {
+  aFunction,
+  aTracer,
+  type Check,
+  type Checks,
+  checkOptions,
+  isPlainObject,
+  show,
+  someTexts,
+} from './checks.ts'
 export { activeSpan, bindSpan, liveScope, registry, runInScope, type Scope } from './context.ts'
 export { failureFields, kindOf, logFailure } from './failure.ts'
 export { MAX_NAME_LENGTH, operationNameOf, padTraceId } from './names.ts'

@@ -2,9 +2,12 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import opentracing, { type Span, type Tracer } from 'opentracing'
-import { type Attribute, parseAttributes } from './attributes.ts'
-import { createIsSecret, type IsSecret } from './privacy.ts'
-import { createReport, messageOf, type OnError, type Report } from './trouble.ts'
+import { type Attribute, cleanTags, parseAttributes } from './attributes.ts'
+import { aFunction, aTracer, type Checks, checkOptions, isPlainObject, someTexts } from './checks.ts'
+import { MAX_NAME_LENGTH } from './names.ts'
+import { cleanText } from './privacy.ts'
+import { createIsSecret, type IsSecret } from './secrets.ts'
+import { ask, createReport, messageOf, type OnError, type Report } from './trouble.ts'
 
 /** What is known of a request before its span exists. */
 export interface RequestState<Request> {
@@ -104,22 +107,15 @@ export interface ServerSettings<Request> {
   readonly report: Report
 }
 
-type Check = [accepts: (value: unknown) => boolean, wanted: string]
-
-const aFunction = (value: unknown): boolean => typeof value === 'function'
-const strings = (value: unknown): boolean =>
-  Array.isArray(value) && value.every(item => typeof item === 'string' && item !== '')
-
-// A mapped type over the keys: an option without a check does not compile.
-const CHECKS: { readonly [K in keyof Required<ServerTracingOptions>]: Check } = {
-  tracer: [isTracer, 'an OpenTracing tracer (an object with startSpan, inject and extract)'],
+const CHECKS: Checks<ServerTracingOptions> = {
+  tracer: aTracer,
   operationName: [v => aFunction(v) || isText(v), 'a string or a function, such as ({ method }) => method'],
   tags: [isPlainObject, "an object of tags, such as { 'service.tier': 'gold' }"],
   ignore: [
     v => (Array.isArray(v) ? v : [v]).every(isIgnore),
     "a path ('/health', '/internal/*'), a RegExp, a function, or an array of them",
   ],
-  tracedRequestAttributes: [strings, "an array of names, such as ['headers.x-tenant', 'params.id']"],
+  tracedRequestAttributes: [someTexts, "an array of names, such as ['headers.x-tenant', 'params.id']"],
   decorateSpan: [aFunction, 'a function, such as ({ span, phase, request }) => { ... }'],
   samplingPriority: [aFunction, 'a function that gives 1, 0 or undefined'],
   publicEndpoint: [
@@ -128,7 +124,7 @@ const CHECKS: { readonly [K in keyof Required<ServerTracingOptions>]: Check } = 
   ],
   traceResponseHeader: [isHeaderName, "a header's name, such as 'x-trace-id'"],
   isError: [aFunction, 'a function, such as ({ statusCode }) => statusCode >= 400'],
-  secretKeys: [strings, "an array of keys, such as ['iban']"],
+  secretKeys: [someTexts, "an array of keys, such as ['iban']"],
   onError: [aFunction, 'a function, such as (error, place) => logger.warn({ error, place })'],
 }
 
@@ -142,7 +138,13 @@ export function resolveOptions<Request>(
   options: ServerTracingOptions<Request> | undefined,
   made: string,
 ): ServerSettings<Request> {
-  checkOptions(options, made)
+  const hint = 'Was the middleware itself handed over? Write app.use(tracingMiddleware()), with the call.'
+  checkOptions<ServerTracingOptions<Request>>(
+    made,
+    CHECKS as Checks<ServerTracingOptions<Request>>,
+    options,
+    { hint },
+  )
   const given = options ?? {}
   const report = createReport(given.onError)
   const attributes = given.tracedRequestAttributes
@@ -152,9 +154,12 @@ export function resolveOptions<Request>(
   const publicEndpoint = given.publicEndpoint ?? false
   return {
     tracer: given.tracer ?? opentracing.globalTracer(),
-    operationName: given.operationName,
-    tags: given.tags && Object.keys(given.tags).length > 0 ? { ...given.tags } : undefined,
-    ignored: toIgnored(ignores),
+    operationName:
+      typeof given.operationName === 'string'
+        ? cleanText(given.operationName, MAX_NAME_LENGTH)
+        : given.operationName,
+    tags: given.tags && Object.keys(given.tags).length > 0 ? cleanTags(given.tags) : undefined,
+    ignored: toIgnored(ignores, report),
     earlyAttributes: attributes.filter(attribute => attribute.early),
     lateAttributes: attributes.filter(attribute => !attribute.early),
     decorateSpan: given.decorateSpan,
@@ -165,43 +170,6 @@ export function resolveOptions<Request>(
     secret: createIsSecret(given.secretKeys),
     report,
   }
-}
-
-function checkOptions(options: unknown, made: string): void {
-  if (options === undefined) return
-  if (!isPlainObject(options)) {
-    throw new TypeError(
-      `${made} takes an object of options, not ${show(options)}. Was the middleware itself handed over? Write app.use(tracingMiddleware()), with the call.`,
-    )
-  }
-  for (const key of Object.keys(options)) {
-    const check = Object.hasOwn(CHECKS, key) ? CHECKS[key as keyof typeof CHECKS] : undefined
-    if (check === undefined) throw new TypeError(`${made}: unknown option '${key}'${suggestion(key)}`)
-    const value = options[key]
-    if (value !== undefined && !check[0](value)) {
-      throw new TypeError(`${made}: ${key} must be ${check[1]}, not ${show(value)}`)
-    }
-  }
-}
-
-function suggestion(key: string): string {
-  const near = Object.keys(CHECKS).find(known => known.toLowerCase() === key.toLowerCase())
-  return near === undefined
-    ? `; the options are ${Object.keys(CHECKS).join(', ')}`
-    : `; did you mean '${near}'?`
-}
-
-function show(value: unknown): string {
-  if (typeof value === 'function') return `the function ${value.name || '(anonymous)'}`
-  try {
-    return cut(JSON.stringify(value) ?? String(value))
-  } catch {
-    return typeof value
-  }
-}
-
-function cut(text: string): string {
-  return text.length > 80 ? `${text.slice(0, 79)}…` : text
 }
 
 function attributesOfEnvironment(report: Report): Attribute[] {
@@ -220,6 +188,7 @@ function attributesOfEnvironment(report: Report): Attribute[] {
 
 function toIgnored<Request>(
   ignores: readonly Ignore<Request>[],
+  report: Report,
 ): ((state: RequestState<Request>) => boolean) | undefined {
   const paths = new Set<string>()
   const prefixes: string[] = []
@@ -237,12 +206,7 @@ function toIgnored<Request>(
     paths.has(state.path) ||
     prefixes.some(prefix => state.path.startsWith(prefix)) ||
     patterns.some(pattern => pattern.test(state.path)) ||
-    predicates.some(ignored => ignored(state) === true)
-}
-
-function isTracer(value: unknown): boolean {
-  const tracer = value as Tracer | null
-  return typeof tracer?.startSpan === 'function' && aFunction(tracer.inject) && aFunction(tracer.extract)
+    predicates.some(ignored => ask(report, 'ignore', ignored, state) === true)
 }
 
 function isText(value: unknown): boolean {
@@ -255,10 +219,4 @@ function isIgnore(value: unknown): boolean {
 
 function isHeaderName(value: unknown): boolean {
   return typeof value === 'string' && /^[!#$%&'*+.^_`|~0-9a-zA-Z-]+$/.test(value)
-}
-
-function isPlainObject(value: unknown): value is Record<string, unknown> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
-  const prototype = Object.getPrototypeOf(value)
-  return prototype === null || Object.getPrototypeOf(prototype) === null
 }

@@ -2,6 +2,7 @@
 
 import type { EventEmitter } from 'node:events'
 import type { ServerResponse } from 'node:http'
+import { Socket } from 'node:net'
 import type { Span } from 'opentracing'
 import { pathOf } from './attributes.ts'
 import { registry } from './context.ts'
@@ -88,7 +89,7 @@ function begin<Request>(
   const isPublic = ask(settings.report, 'publicEndpoint', settings.isPublic, state) === true
   const tags = startTags(framework, settings, exchange, method)
   const priority = ask(settings.report, 'samplingPriority', settings.samplingPriority, state)
-  if (typeof priority === 'number') tags['sampling.priority'] = priority
+  if (typeof priority === 'number' && Number.isFinite(priority)) tags['sampling.priority'] = priority
 
   const name =
     typeof settings.operationName === 'string' ? settings.operationName : operationNameOf(method, undefined)
@@ -97,11 +98,11 @@ function begin<Request>(
   const handling = new TracedExchange(framework, settings, exchange, state, span)
   ;(req as Marked)[HANDLING] = handling
   ;(res as Marked)[HANDLING] = handling
-  req.emit = emitInScope
-  res.emit = emitInScope
-  res.on('close', onClose)
-  // Node's own responses always close; a test double may only finish.
-  if (!res.socket) res.on('finish', onFinish)
+  if (Object.hasOwn(res, 'emit')) res.on('close', onClose)
+  else res.emit = emitOfResponse
+  if (!Object.hasOwn(req, 'emit')) req.emit = emitInScope
+  // Node's own responses always close; a test double may only finish (rows R-INJECT, R-MOCK).
+  if (!(res.socket instanceof Socket)) res.on('finish', onFinish)
   if (settings.traceResponseHeader !== undefined) writeTraceId(settings, res, span)
   if (settings.decorateSpan !== undefined)
     ask(settings.report, 'decorateSpan', settings.decorateSpan, { ...state, phase: 'start', span })
@@ -109,8 +110,24 @@ function begin<Request>(
 }
 
 /**
+ * The response's `close` ends the span, behind the last listener that may still want to write on it. Seen here, it needs
+ * no listener of ours on every response.
+ */
+function emitOfResponse(
+  this: EventEmitter & Marked,
+  ...event: [name: string | symbol, ...args: unknown[]]
+): boolean {
+  try {
+    return emitInScope.apply(this, event)
+  } finally {
+    if (event[0] === 'close') this[HANDLING]?.close()
+  }
+}
+
+/**
  * Node emits the events of request and response outside of the request's own async context: without this a listener
- * for `data` or `finish` would not find its span (rows R-EVENTS). One shared function, no closure per request.
+ * for `data` or `finish` would not find its span (rows R-EVENTS). One shared function, no closure per request; most
+ * events have no listener, and need no context.
  */
 function emitInScope(
   this: EventEmitter & Marked,
@@ -118,7 +135,7 @@ function emitInScope(
 ): boolean {
   const { emit } = Object.getPrototypeOf(this) as EventEmitter
   const scope = this[HANDLING]
-  return scope === undefined
+  return scope === undefined || this.listenerCount(event[0]) === 0
     ? emit.apply(this, event)
     : registry.storage.run(scope, emitOn, emit, this, event)
 }
@@ -131,6 +148,7 @@ function emitOn(
   return emit.apply(emitter, event)
 }
 
+/** For a response whose `emit` somebody has replaced before us: theirs stays. */
 function onClose(this: ServerResponse): void {
   ;(this as Marked)[HANDLING]?.close()
 }

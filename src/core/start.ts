@@ -4,16 +4,19 @@ import type { IncomingMessage } from 'node:http'
 import opentracing, { type Span, type SpanContext } from 'opentracing'
 import { readAttributes } from './attributes.ts'
 import { registry } from './context.ts'
+import { cleanName } from './names.ts'
 import type { ServerSettings } from './options.ts'
 import { redactUrl } from './privacy.ts'
 import type { Exchange, Framework } from './seam.ts'
+import { watch } from './trouble.ts'
 import { NOOP_SPAN } from './work.ts'
 
 /** What the caller's headers say; null when they say nothing or the tracer fails on them. */
 export function extract(settings: ServerSettings<never>, req: IncomingMessage): SpanContext | null {
   registry.insideTracer++
   try {
-    return settings.tracer.extract(opentracing.FORMAT_HTTP_HEADERS, req.headers)
+    const caller = settings.tracer.extract(opentracing.FORMAT_HTTP_HEADERS, req.headers)
+    return watch(caller, 'extract', settings.report) ? null : caller
   } catch (error) {
     settings.report('extract', error)
     return null
@@ -33,7 +36,7 @@ export function startSpan(
   registry.insideTracer++
   try {
     const span = settings.tracer.startSpan(name, startOptions(settings, caller, isPublic, tags))
-    if (!span || span === NOOP_SPAN) return undefined
+    if (watch(span, 'startSpan', settings.report) || !span || span === NOOP_SPAN) return undefined
     span.setOperationName = keepName
     return span
   } catch (error) {
@@ -64,7 +67,7 @@ function startOptions(
 const NAMED: unique symbol = Symbol('tracing-middleware.named') as never
 function keepName(this: Span & { [NAMED]?: true }, name: string): Span {
   this[NAMED] = true
-  return (Object.getPrototypeOf(this) as Span).setOperationName.call(this, name)
+  return (Object.getPrototypeOf(this) as Span).setOperationName.call(this, cleanName(name))
 }
 
 /** Whether the user's code has named the span. */
@@ -81,8 +84,7 @@ export function startTags<Request>(
 ): Record<string, unknown> {
   const { socket, headers } = req
   const host = headers.host ?? headers[':authority'] ?? ''
-  const scheme = (socket as { encrypted?: boolean } | undefined)?.encrypted ? 'https' : 'http'
-  const origin = target.charCodeAt(0) === 47 /* / */ ? `${scheme}://${host}` : ''
+  const origin = target.charCodeAt(0) === 47 /* / */ ? `${schemeOf(framework, req, request)}://${host}` : ''
   const tags: Record<string, unknown> = {
     'span.kind': 'server',
     component: framework.component,
@@ -102,4 +104,15 @@ export function startTags<Request>(
     readAttributes(settings.earlyAttributes, source, settings.secret, settings.report, tags)
   }
   return tags
+}
+
+/** The socket's own; behind a proxy what the proxy says, when the app has told its framework to trust it. */
+function schemeOf<Request>(
+  framework: Framework<Request>,
+  { headers, socket }: IncomingMessage,
+  request: Request,
+): string {
+  const trusted = headers['x-forwarded-proto'] === undefined ? undefined : framework.read(request, 'protocol')
+  if (trusted === 'https' || trusted === 'http') return trusted
+  return (socket as { encrypted?: boolean } | undefined)?.encrypted ? 'https' : 'http'
 }

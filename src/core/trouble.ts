@@ -1,6 +1,9 @@
 // What goes wrong on our side (a tracer that throws, a callback of the user's) is told once per place and never
 // reaches the request.
 
+import { cleanText, MAX_VALUE_LENGTH, redactBeginning } from './privacy.ts'
+import { isSecret } from './secrets.ts'
+
 /** Where a failure happened: the tracer's method or the option whose function failed. */
 export type TroublePlace = string
 
@@ -21,37 +24,44 @@ export function createReport(onError: OnError | undefined): Report {
     if (told.has(place)) return
     told.add(place)
     try {
-      if (onError !== undefined) onError(error, place)
+      if (onError !== undefined) watch(onError(error, place), 'onError', tellSecond)
       else
         warn(`${place} failed and is ignored; further failures there are not reported: ${messageOf(error)}`)
     } catch (second) {
-      warn(`onError failed: ${messageOf(second)}`)
+      tellSecond('onError', second)
     }
   }
+}
+
+function tellSecond(place: TroublePlace, error: unknown): void {
+  warn(`${place} failed: ${messageOf(error)}`)
 }
 
 function warn(text: string): void {
   process.emitWarning(text, { type: 'TracingWarning', code: 'TRACING_MIDDLEWARE' })
 }
 
-/** The message of whatever was thrown, also when reading it throws. */
+/** The message of whatever was thrown, fit for a log, also when reading it throws. */
 export function messageOf(error: unknown): string {
   try {
-    return error instanceof Error ? error.message : String(error)
+    const message = String(error instanceof Error ? error.message : error)
+    return cleanText(redactBeginning(message, MAX_VALUE_LENGTH, isSecret))
   } catch {
     return 'an error that cannot be read'
   }
 }
 
-/** A rejection of what a tracer or a callback returned is told like a throw, so that it is never unhandled. */
-export function watch(result: unknown, place: TroublePlace, report: Report): void {
-  if (
-    typeof result === 'object' &&
-    result !== null &&
-    typeof (result as PromiseLike<unknown>).then === 'function'
-  ) {
-    ;(result as PromiseLike<unknown>).then(undefined, error => report(place, error))
-  }
+/**
+ * A rejection of what a tracer or a callback returned is told like a throw, so that it is never unhandled.
+ *
+ * @returns whether it was a promise: where a value was wanted, there is none then
+ */
+export function watch(result: unknown, place: TroublePlace, report: Report): boolean {
+  if (typeof result !== 'object' || result === null) return false
+  const { then } = result as { then?: unknown }
+  if (typeof then !== 'function') return false
+  then.call(result, undefined, (error: unknown) => report(place, error))
+  return true
 }
 
 /** Asks a function of the user's; what goes wrong in it is reported and counts as undefined. */

@@ -1,8 +1,9 @@
 // Spans for work inside the process: a block, a function, a method.
 
-import opentracing, { type Span, type SpanContext, type Tracer } from 'opentracing'
+import opentracing, { type Reference, type Span, type SpanContext, type Tracer } from 'opentracing'
 import { currentScope, liveScope, registry, runInScope, type Scope } from './context.ts'
-import { logFailure } from './failure.ts'
+import { failureFields } from './failure.ts'
+import { cleanName } from './names.ts'
 import { createReport, watch } from './trouble.ts'
 
 /** What `opentracing` answers while no tracer is installed: one shared span and one shared context. */
@@ -30,25 +31,22 @@ const report = createReport(undefined)
  *
  * @returns undefined when no tracer is installed, when a tracer's own work is running, or when the tracer failed
  */
-export function startScope(name: string, options: SpanOptions = {}): Scope | undefined {
+export function startScope(name: string, options?: SpanOptions): Scope | undefined {
   if (registry.insideTracer > 0) return undefined
+  const { tags, startTime, ...given } = options ?? {}
   const here = currentScope()
   const live = liveScope(here)
+  if (live !== undefined) forgetEnded(live)
   registry.insideTracer++
   try {
-    const references = []
-    const parent =
-      options.childOf === undefined && options.followsFrom === undefined ? live?.span : options.childOf
-    if (parent) references.push(opentracing.childOf(parent))
-    const earlier = options.followsFrom ?? (parent === undefined ? here?.ended : undefined)
-    if (earlier) references.push(opentracing.followsFrom(earlier as SpanContext))
-    const tracer = options.tracer ?? (live ?? here)?.tracer ?? opentracing.globalTracer()
-    const span = tracer.startSpan(name, {
-      references,
-      tags: options.tags ?? {},
-      ...(options.startTime === undefined ? undefined : { startTime: options.startTime }),
+    const tracer = given.tracer ?? (live ?? here)?.tracer ?? opentracing.globalTracer()
+    const span = tracer.startSpan(cleanName(name), {
+      references: referencesOf(given, live?.span, here?.ended),
+      tags: tags ?? {},
+      ...(startTime === undefined ? undefined : { startTime }),
     })
-    if (!span || span === NOOP_SPAN) return undefined
+    watch(span, 'startSpan', report)
+    if (span === NOOP_SPAN || typeof span?.finish !== 'function') return undefined
     return { span, ended: undefined, tracer, parent: live }
   } catch (error) {
     report('startSpan', error)
@@ -58,25 +56,63 @@ export function startScope(name: string, options: SpanOptions = {}): Scope | und
   }
 }
 
+/** Work that starts its own successor before it ends, again and again, must not make an endless chain of scopes. */
+function forgetEnded(scope: Scope): void {
+  while (scope.parent !== undefined && scope.parent.span === undefined) scope.parent = scope.parent.parent
+}
+
+function referencesOf(
+  { childOf, followsFrom }: SpanOptions,
+  active: Span | undefined,
+  ended: SpanContext | undefined,
+): Reference[] {
+  const references: Reference[] = []
+  const refer = (
+    make: (context: SpanContext) => Reference,
+    to: Span | SpanContext | null | undefined,
+  ): void => {
+    const context = to && contextOf(to)
+    if (context) references.push(make(context))
+  }
+  const parent = childOf === undefined && followsFrom === undefined ? active : childOf
+  refer(opentracing.childOf, parent)
+  refer(opentracing.followsFrom, followsFrom ?? (parent === undefined ? ended : undefined))
+  return references
+}
+
+/** Asked by its shape: a span may be of another copy of opentracing than ours. */
+function contextOf(to: Span | SpanContext): SpanContext | undefined {
+  if (!('context' in to) || typeof to.context !== 'function') return to as SpanContext
+  const context = to.context()
+  watch(context, 'context', report)
+  return context ?? undefined
+}
+
 /** Ends a scope's span, and lets go of it. `failure` is there when the work failed; `tags` are set before. */
 export function endScope(scope: Scope, failure?: { error: unknown }, tags?: Record<string, unknown>): void {
-  const span = scope.span
+  const { span } = scope
   if (span === undefined) return
+  scope.span = undefined
   registry.insideTracer++
-  try {
-    scope.ended = span.context()
-    if (tags !== undefined) watch(span.addTags(tags), 'addTags', report)
-    if (failure !== undefined) logFailure(span, failure.error)
-  } catch (error) {
-    report('span', error)
+  guard('context', () => {
+    scope.ended = span.context() ?? undefined
+    return scope.ended
+  })
+  if (tags !== undefined) guard('addTags', () => span.addTags(tags))
+  if (failure !== undefined) {
+    guard('addTags', () => span.addTags({ error: true }))
+    guard('log', () => span.log(failureFields(failure.error)))
   }
+  guard('finish', () => span.finish())
+  registry.insideTracer--
+}
+
+/** Calls the tracer; what fails there costs that one call. */
+function guard(place: string, call: () => unknown): void {
   try {
-    watch(span.finish(), 'finish', report)
+    watch(call(), place, report)
   } catch (error) {
-    report('finish', error)
-  } finally {
-    scope.span = undefined
-    registry.insideTracer--
+    report(place, error)
   }
 }
 
@@ -86,6 +122,9 @@ export type WithSpanOptions = Omit<SpanOptions, 'tracer'>
 /**
  * Runs `fn` inside a span of its own: a child of the active span, active for everything that `fn` starts, ended when
  * `fn` returns, throws, or its promise settles. What `fn` throws is logged on the span and thrown on unchanged.
+ *
+ * A thenable that is no promise (a query builder) is given back as it is, and its span ends when it has been awaited.
+ * A generator or stream has only been made when `fn` returns: wrap the function that consumes it instead.
  *
  * Work that outlives the request takes the request's span as `followsFrom`; work that is started after its request has
  * ended follows from it by itself.
@@ -131,24 +170,58 @@ function endWhenSettled<T>(scope: Scope, result: T): T {
       },
     ) as T
   }
-  if (isThenable(result)) {
-    // A promise with a life of its own (a child process, a query builder) keeps its identity and its extra methods.
+  const then = thenOf(result)
+  if (then === undefined) endScope(scope)
+  else if (result instanceof Promise) {
+    // A subclass keeps its identity and its extra methods.
     result.then(
       () => endScope(scope),
       error => endScope(scope, { error }),
     )
-    return result
-  }
-  endScope(scope)
+  } else followThenable(scope, result as object, then)
   return result
 }
 
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return (
-    (typeof value === 'object' || typeof value === 'function') &&
-    value !== null &&
-    typeof (value as PromiseLike<unknown>).then === 'function'
-  )
+type Then = PromiseLike<unknown>['then']
+
+function thenOf(value: unknown): Then | undefined {
+  if ((typeof value !== 'object' && typeof value !== 'function') || value === null) return undefined
+  try {
+    const { then } = value as { then?: unknown }
+    return typeof then === 'function' ? (then as Then) : undefined
+  } catch {
+    // A getter of the app's that throws: await will show it to the app, the span has no promise to wait for.
+    return undefined
+  }
+}
+
+/**
+ * Ends the scope when a thenable settles, without calling its `then`: that is what makes a query builder run its query,
+ * and called by us and by the caller's await it would run twice. So the caller's own call is listened to.
+ */
+function followThenable(scope: Scope, thenable: object, then: Then): void {
+  const followed: Then = function (this: unknown, onValue, onError) {
+    const settled = then.bind(this as PromiseLike<unknown>)
+    return runInScope(scope, () =>
+      settled(
+        value => {
+          endScope(scope)
+          return onValue ? onValue(value) : (value as never)
+        },
+        error => {
+          endScope(scope, { error })
+          if (onError) return onError(error)
+          throw error
+        },
+      ),
+    )
+  }
+  try {
+    Object.defineProperty(thenable, 'then', { value: followed, configurable: true, writable: true })
+  } catch {
+    // Frozen: nothing tells us when it settles.
+    endScope(scope)
+  }
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: the constraint "any function" cannot be said otherwise
@@ -195,7 +268,5 @@ function tracedFunction<F extends AnyFunction>(name: string, fn: F): F {
   const wrapped = function (this: unknown, ...args: unknown[]): unknown {
     return withSpan(name, () => fn.apply(this, args))
   }
-  Object.defineProperty(wrapped, 'name', { value: fn.name, configurable: true })
-  Object.defineProperty(wrapped, 'length', { value: fn.length, configurable: true })
-  return wrapped as F
+  return Object.defineProperties(wrapped, Object.getOwnPropertyDescriptors(fn)) as F
 }

@@ -36,10 +36,17 @@ export function tracingMiddleware(options?: ServerTracingOptions<Request>): Requ
  * errors to error middleware alone: mount it after the routes and before your own error handlers. Without it a failed
  * request still has `error=true`, from its status.
  *
+ * @throws TypeError when it is given anything, as by `app.use(tracingErrorMiddleware)`
  * @example
  * app.use(tracingErrorMiddleware())
  */
-export function tracingErrorMiddleware(): ErrorRequestHandler {
+export function tracingErrorMiddleware(): ErrorRequestHandler
+export function tracingErrorMiddleware(...given: unknown[]): ErrorRequestHandler {
+  // Handed over itself, it would be taken for a handler that never answers.
+  if (given.length > 0)
+    throw new TypeError(
+      'tracingErrorMiddleware() takes nothing. Write app.use(tracingErrorMiddleware()), with the call.',
+    )
   return function tracingErrorMiddleware(error, req, _res, next) {
     getHandling(req)?.fail(error)
     next(error)

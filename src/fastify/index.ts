@@ -1,8 +1,9 @@
 // Fastify 4 and 5.
 
-import type { FastifyPluginCallback, FastifyRequest, RouteOptions } from 'fastify'
+import type { FastifyPluginAsync, FastifyRequest, RouteOptions } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import {
+  createReport,
   createServerTracing,
   type Framework,
   getHandling,
@@ -29,21 +30,33 @@ const fastify: Framework<FastifyRequest> = {
   read: (request, name) => (request as unknown as Record<string, unknown>)[name],
 }
 
-const tracing: FastifyPluginCallback<ServerTracingOptions<FastifyRequest>> = (app, registered, done) => {
+// Async, for Fastify to tell bad options by ready() and listen(): what a plugin with a callback throws ends the process.
+const tracing: FastifyPluginAsync<ServerTracingOptions<FastifyRequest>> = async (app, registered) => {
+  if (typeof app?.addHook !== 'function') {
+    throw new TypeError('tracingPlugin is handed over without a call: app.register(tracingPlugin, options)')
+  }
   const options = withoutRegisterOptions(registered)
   const everywhere = createServerTracing(fastify, options)
   const own = new WeakMap<object, ServerTracing<FastifyRequest>>()
+  const report = createReport(options.onError)
 
-  const tracingOf = (config: { tracing?: false | RouteTracingOptions } | undefined) => {
-    const given = config?.tracing
+  const tracingOf = (given: false | RouteTracingOptions | undefined) => {
     if (given === undefined) return everywhere
     if (given === false) return undefined
+    if (typeof given !== 'object' || given === null) {
+      throw new TypeError(
+        `config.tracing of a route must be false or an object of options, not ${given}; leave it out to trace the route like all others`,
+      )
+    }
     let made = own.get(given)
     if (made === undefined) {
-      made = createServerTracing(
-        { ...fastify, made: 'config.tracing of a route' },
-        { ...options, ...given, tags: { ...options.tags, ...given.tags } },
-      )
+      const route = { ...fastify, made: 'config.tracing of a route' }
+      createServerTracing(route, given)
+      made = createServerTracing(route, {
+        ...options,
+        ...given,
+        tags: { ...options.tags, ...given.tags },
+      })
       own.set(given, made)
     }
     return made
@@ -51,11 +64,20 @@ const tracing: FastifyPluginCallback<ServerTracingOptions<FastifyRequest>> = (ap
 
   // Bad options of a route are told when the route is added, not when it is first called.
   app.addHook('onRoute', (route: RouteOptions) => {
-    tracingOf(route.config)
+    tracingOf(route.config?.tracing)
   })
+  // Only a route that was added before this plugin was loaded comes here unchecked: then it is too late to refuse.
+  const tracingOfRequest = (request: FastifyRequest) => {
+    try {
+      return tracingOf(request.routeOptions?.config?.tracing)
+    } catch (error) {
+      report('config.tracing', error)
+      return everywhere
+    }
+  }
   app.addHook('onRequest', function tracingOnRequest(request, reply, next) {
     const { raw, originalUrl } = request
-    const handling = tracingOf(request.routeOptions?.config)?.begin({
+    const handling = tracingOfRequest(request)?.begin({
       req: raw as never,
       res: reply.raw as never,
       target: originalUrl,
@@ -68,7 +90,6 @@ const tracing: FastifyPluginCallback<ServerTracingOptions<FastifyRequest>> = (ap
     getHandling(request)?.fail(error)
     next()
   })
-  done()
 }
 
 /** Fastify adds options of its own to those of a plugin. */
@@ -90,12 +111,13 @@ function withoutRegisterOptions({
  *
  * Options: see {@link ServerTracingOptions}; all optional. A route has its own in `config: { tracing: ... }`.
  *
- * @throws TypeError naming the option, the value and the fix
+ * @throws TypeError from `ready()` and `listen()`, naming the option, the value and the fix; bad options of a route are
+ * refused where the route is added
  * @example
  * app.register(tracingPlugin)
  * app.get('/health', { config: { tracing: false } }, () => 'ok')
  */
-export const tracingPlugin: FastifyPluginCallback<ServerTracingOptions<FastifyRequest>> = fastifyPlugin(
+export const tracingPlugin: FastifyPluginAsync<ServerTracingOptions<FastifyRequest>> = fastifyPlugin(
   tracing,
   {
     fastify: '4.x || 5.x',

@@ -2,13 +2,18 @@
 
 import type { Span, Tracer } from 'opentracing'
 import {
-  cleanText,
+  aFunction,
+  aTracer,
+  type Checks,
+  checkOptions,
+  cleanTags,
   createIsSecret,
   createReport,
   type IsSecret,
+  isPlainObject,
   type OnError,
   type Report,
-  redactText,
+  someTexts,
 } from '../core/index.ts'
 
 /** The type of the global `fetch`. */
@@ -90,16 +95,12 @@ export interface FetchSettings {
   readonly report: Report
 }
 
-type Check = [accepts: (value: unknown) => boolean, wanted: string]
-
-const aFunction = (value: unknown): boolean => typeof value === 'function'
 const aBoolean = (value: unknown): boolean => typeof value === 'boolean'
 const aName = (value: unknown): boolean => typeof value === 'string' && value !== ''
 const MAX_TIMEOUT = 2 ** 31 - 1
 
-// A mapped type over the keys: an option without a check does not compile.
-const CHECKS: { readonly [K in keyof Required<TracedFetchOptions>]: Check } = {
-  tracer: [isTracer, 'an OpenTracing tracer (an object with startSpan, inject and extract)'],
+const CHECKS: Checks<TracedFetchOptions> = {
+  tracer: aTracer,
   fetch: [aFunction, 'a function with the type of the global fetch'],
   rootSpans: [aBoolean, 'true or false'],
   propagate: [
@@ -116,13 +117,14 @@ const CHECKS: { readonly [K in keyof Required<TracedFetchOptions>]: Check } = {
     v => typeof v === 'number' && v > 0 && v <= MAX_TIMEOUT,
     `a number of milliseconds from 1 to ${MAX_TIMEOUT}`,
   ],
-  secretKeys: [v => Array.isArray(v) && v.every(aName), "an array of keys, such as ['iban']"],
+  secretKeys: [someTexts, "an array of keys, such as ['iban']"],
   onError: [aFunction, 'a function, such as (error, place) => logger.warn({ error, place })'],
 }
 
 /** Checks options and completes them. */
 export function resolveOptions(options: TracedFetchOptions | undefined): FetchSettings {
-  checkOptions(options)
+  const hint = 'To make a call, write tracedFetch(url), or createTracedFetch()(url).'
+  checkOptions(MADE, CHECKS, options, { hint })
   const given = options ?? {}
   if (given.bodyTimeout !== undefined && given.endOn !== 'body') {
     throw new TypeError(
@@ -147,49 +149,6 @@ export function resolveOptions(options: TracedFetchOptions | undefined): FetchSe
 
 const MADE = 'createTracedFetch(options)'
 
-function checkOptions(options: unknown): void {
-  if (options === undefined) return
-  if (!isPlainObject(options)) {
-    throw new TypeError(
-      `${MADE} takes an object of options, not ${show(options)}. To make a call, write tracedFetch(url), or createTracedFetch()(url).`,
-    )
-  }
-  for (const key of Object.keys(options)) {
-    const check = Object.hasOwn(CHECKS, key) ? CHECKS[key as keyof typeof CHECKS] : undefined
-    if (check === undefined) throw new TypeError(`${MADE}: unknown option '${key}'${suggestion(key)}`)
-    const value = options[key]
-    if (value !== undefined && !check[0](value)) {
-      throw new TypeError(`${MADE}: ${key} must be ${check[1]}, not ${show(value)}`)
-    }
-  }
-}
-
-function suggestion(key: string): string {
-  const near = Object.keys(CHECKS).find(known => known.toLowerCase() === key.toLowerCase())
-  return near === undefined
-    ? `; the options are ${Object.keys(CHECKS).join(', ')}`
-    : `; did you mean '${near}'?`
-}
-
-function show(value: unknown): string {
-  if (typeof value === 'function') return `the function ${value.name || '(anonymous)'}`
-  try {
-    // A URL with credentials may have come instead of options.
-    const text = redactText(JSON.stringify(value) ?? String(value))
-    return text.length > 80 ? `${text.slice(0, 79)}…` : text
-  } catch {
-    return typeof value
-  }
-}
-
-function cleanTags(tags: Record<string, unknown>): Record<string, unknown> {
-  const cleaned = Object.entries(tags).map(([tag, value]) => [
-    cleanText(tag, 128),
-    typeof value === 'string' ? cleanText(value) : value,
-  ])
-  return Object.fromEntries(cleaned)
-}
-
 function toPropagates(
   propagate: NonNullable<TracedFetchOptions['propagate']>,
 ): ((state: FetchState) => boolean) | undefined {
@@ -211,15 +170,4 @@ function isOrigin(value: unknown): boolean {
   if (typeof value !== 'string' || !URL.canParse(value)) return false
   const url = new URL(value)
   return /^https?:$/.test(url.protocol) && url.href === `${url.origin}/`
-}
-
-function isTracer(value: unknown): boolean {
-  const tracer = value as Tracer | null
-  return typeof tracer?.startSpan === 'function' && aFunction(tracer.inject) && aFunction(tracer.extract)
-}
-
-function isPlainObject(value: unknown): value is Record<string, unknown> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
-  const prototype = Object.getPrototypeOf(value)
-  return prototype === null || Object.getPrototypeOf(prototype) === null
 }

@@ -1,6 +1,6 @@
 // What each option accepts, and which environment variables of jaeger-client may stand in for it.
 
-import type { Report } from '../core/index.ts'
+import { type Checks, checkOptions, type Report, show } from '../core/index.ts'
 import type { JaegerLogger, JaegerOptions, JaegerReporterOptions, JaegerSamplerOptions } from './options.ts'
 
 interface Field {
@@ -144,32 +144,10 @@ export function fill<Options extends object>(
 }
 
 export function check<Options extends object>(path: string, fields: Fields<Options>, given: object): void {
-  for (const [key, value] of Object.entries(given)) {
-    const field = Object.hasOwn(fields, key) ? (fields as Record<string, Field>)[key] : undefined
-    if (field === undefined)
-      throw new TypeError(`initJaegerTracer: unknown option '${path}${key}'${hint(key, fields)}`)
-    if (value === undefined || field.accepts(value)) continue
-    throw new TypeError(
-      `initJaegerTracer: ${path}${key} must be ${field.wanted}${field.secret ? '' : `, not ${show(value)}`}`,
-    )
-  }
-}
-
-function hint(key: string, fields: object): string {
-  const near = Object.keys(fields).find(known => known.toLowerCase() === key.toLowerCase())
-  return near === undefined
-    ? `; the options are ${Object.keys(fields).join(', ')}`
-    : `; did you mean '${near}'?`
-}
-
-export function show(value: unknown): string {
-  if (typeof value === 'function') return `the function ${value.name || '(anonymous)'}`
-  try {
-    const text = JSON.stringify(value) ?? String(value)
-    return text.length > 80 ? `${text.slice(0, 79)}…` : text
-  } catch {
-    return typeof value
-  }
+  const checks = Object.entries<Field>(fields).map(([key, { accepts, wanted, secret }]) => {
+    return [key, secret ? [accepts, wanted, 'secret'] : [accepts, wanted]]
+  })
+  checkOptions('initJaegerTracer', Object.fromEntries(checks) as Checks<Options>, given, { prefix: path })
 }
 
 export function withScheme(hostPort: string): string {

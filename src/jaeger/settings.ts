@@ -2,8 +2,8 @@
 
 import type { SocketType } from 'node:dgram'
 import { unescape as decode } from 'node:querystring'
-import { createReport, type Report } from '../core/index.ts'
-import { bracket, check, fill, isObject, REPORTER, SAMPLER, show, TOP, withScheme } from './fields.ts'
+import { createReport, type Report, show } from '../core/index.ts'
+import { bracket, check, fill, isObject, REPORTER, SAMPLER, TOP, withScheme } from './fields.ts'
 import type { JaegerLogger, JaegerOptions, JaegerReporterOptions, JaegerSamplerOptions } from './options.ts'
 import type { SamplerSettings } from './sampler.ts'
 

@@ -1,26 +1,16 @@
 // Koa 2 and 3, with @koa/router, koa-mount and koa-route.
 
+import { Stream } from 'node:stream'
 import type { Context, Middleware } from 'koa'
 import { createServerTracing, type Framework, type ServerTracingOptions } from '../core/index.ts'
+import { noteMounts, routeOf } from './route.ts'
 
 export type { ServerTracingOptions } from '../core/index.ts'
-
-/** What routers leave on the context. */
-interface Routed {
-  /** @koa/router: the template with the prefixes of nested routers. */
-  readonly _matchedRoute?: unknown
-  /** koa-route. */
-  readonly routePath?: unknown
-}
 
 const koa: Framework<Context> = {
   component: 'koa',
   made: 'tracingMiddleware(options)',
-  route: ctx => {
-    const { _matchedRoute: matched = (ctx as Routed).routePath } = ctx as Routed
-    const template = matched instanceof RegExp ? matched.source : matched
-    return typeof template === 'string' ? template : undefined
-  },
+  route: routeOf,
   read: (ctx, name) =>
     (ctx.request as unknown as Record<string, unknown>)[name] ?? ctx[name] ?? ctx.state?.[name],
 }
@@ -37,7 +27,12 @@ const koa: Framework<Context> = {
 export function tracingMiddleware(options?: ServerTracingOptions<Context>): Middleware {
   const tracing = createServerTracing(koa, options)
   const keptHeader = options?.traceResponseHeader
+  let known: unknown
   return async function tracingMiddleware(ctx, next) {
+    if (ctx.app !== known) {
+      known = ctx.app
+      noteMounts(ctx.app.context)
+    }
     const handling = tracing.begin({ req: ctx.req, res: ctx.res, target: ctx.originalUrl, request: ctx })
     if (keptHeader !== undefined) keepOnError(ctx, keptHeader)
     try {
@@ -46,6 +41,8 @@ export function tracingMiddleware(options?: ServerTracingOptions<Context>): Midd
       handling.fail(error)
       throw error
     }
+    // A body that fails on its way is told to ctx.onerror alone (row R-STREAM-ERROR-BEFORE).
+    if (ctx.body instanceof Stream) ctx.body.once('error', error => handling.fail(error))
   }
 }
 

@@ -7,7 +7,8 @@ export type Texts = string | readonly string[] | undefined
 export function texts(value: unknown): Texts {
   if (typeof value === 'string') return value === '' ? undefined : value
   if (!Array.isArray(value)) return undefined
-  const list = value.filter(item => typeof item === 'string' && item !== '')
+  const list: string[] = []
+  for (const item of value) if (typeof item === 'string' && item !== '') list.push(item)
   return list.length > 1 ? list : list[0]
 }
 

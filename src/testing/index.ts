@@ -134,7 +134,7 @@ class Recording extends opentracing.Span implements RecordedSpan {
   }
 
   protected override _log(fields: Record<string, unknown>, timestamp?: number): void {
-    this.logs.push({ fields, timestamp: timestamp ?? Date.now() })
+    this.logs.push({ fields: { ...fields }, timestamp: timestamp ?? Date.now() })
   }
 
   protected override _finish(finishTime?: number): void {
@@ -176,13 +176,26 @@ class Recorder extends opentracing.Tracer implements RecordingTracer {
   protected override _extract(_format: string, carrier: unknown): opentracing.SpanContext | null {
     const headers = (carrier ?? {}) as Record<string, unknown>
     const header = headers['uber-trace-id']
-    const [, traceId, spanId] = /^([0-9a-f]{1,32}):([0-9a-f]{1,16}):/.exec(String(header)) ?? []
+    const [, traceId, spanId] =
+      UBER_TRACE_ID.exec(typeof header === 'string' ? decode(header).trim().toLowerCase() : '') ?? []
     if (traceId === undefined || spanId === undefined) return null
     const baggage = new Map<string, string>()
     for (const key of Object.keys(headers)) {
-      if (key.startsWith('uberctx-')) baggage.set(key.slice(8), decodeURIComponent(String(headers[key])))
+      if (key.startsWith('uberctx-')) baggage.set(key.slice(8), decode(String(headers[key])))
     }
     return new RecordedContext(traceId.padStart(32, '0'), spanId.padStart(16, '0'), baggage)
+  }
+}
+
+// https://www.jaegertracing.io/sdk-migration/#propagation-format; ids of zeros alone name no span.
+const UBER_TRACE_ID = /^(?!0+:|[^:]*:0+:)([0-9a-f]{1,32}):([0-9a-f]{1,16}):[0-9a-f]*:[0-9a-f]{1,2}$/
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    // Malformed, it is what it is.
+    return text
   }
 }
 

@@ -1,19 +1,31 @@
-import http from 'node:http'
 import type express5 from 'express'
-import type { ErrorRequestHandler, RequestHandler, Response } from 'express'
+import type { ErrorRequestHandler, RequestHandler, Response, Router } from 'express'
 import { tracingErrorMiddleware, tracingMiddleware } from '../../src/express/index.ts'
 import {
-  byMount,
+  type Branch,
   closeServer,
+  createServer,
   type Host,
   listen,
   type Reply,
   running,
   type SampleRoute,
   toReply,
+  toTree,
 } from './sample.ts'
 
-export function expressHost(name: string, express: typeof express5, lacks: Host['lacks'] = {}): Host {
+/** The adapter that a host runs: ours, or one that is broken on purpose. */
+export interface ExpressAdapter {
+  tracingMiddleware: typeof tracingMiddleware
+  tracingErrorMiddleware: typeof tracingErrorMiddleware
+}
+
+export function expressHost(
+  name: string,
+  express: typeof express5,
+  lacks: Host['lacks'] = {},
+  adapter: ExpressAdapter = { tracingMiddleware, tracingErrorMiddleware },
+): Host {
   return {
     name,
     component: 'express',
@@ -22,48 +34,58 @@ export function expressHost(name: string, express: typeof express5, lacks: Host[
       const app = express()
       // Express prints unhandled errors unless it runs in a test.
       app.set('env', 'test')
-      const trace = () => tracingMiddleware(options as never)
+      const trace = () => adapter.tracingMiddleware(options as never)
       const mode = sample.tracing ?? 'app'
       if (mode === 'app' || mode === 'twice') app.use(trace())
       if (sample.parses) app.use(express.json())
+      if (mode === 'behind parsing') app.use(trace())
       if (sample.user !== undefined) {
         app.use((req, _res, next) => {
           Object.assign(req, { user: sample.user })
           next()
         })
       }
-      for (const [mount, routes] of byMount(sample.routes)) {
-        const router = mount === undefined ? app : express.Router()
-        if (mode === 'twice' && mount !== undefined) router.use(trace())
-        for (const route of routes) addRoute(router as never, route, mode === 'routes' ? trace() : undefined)
-        if (mount !== undefined) app.use(mount, router as never)
+      const grow = (router: Router, { routes, below }: Branch): void => {
+        for (const route of routes) addRoute(router, route)
+        for (const [mount, branch] of below) {
+          const inner = express.Router()
+          if (mode === 'twice') inner.use(trace())
+          grow(inner, branch)
+          router.use(mount, inner)
+        }
       }
-      if (mode !== 'none') app.use(tracingErrorMiddleware())
+      const addRoute = (router: Router, route: SampleRoute): void => {
+        const own =
+          mode !== 'none' && route.tracing ? [adapter.tracingMiddleware(route.tracing as never)] : []
+        if (mode === 'routes') own.unshift(trace())
+        const verb = (route.method ?? 'get').toLowerCase() as 'get'
+        router[verb](route.path, ...own, handlerOf(route))
+      }
+      grow(app as unknown as Router, toTree(sample.routes))
+      if (mode === 'behind routes') app.use(trace())
+      if (mode !== 'none') app.use(adapter.tracingErrorMiddleware())
       if (sample.onError !== undefined) {
         const { onError } = sample
         const handler: ErrorRequestHandler = (error, req, res, _next) =>
           send(res, onError(error, { request: req }))
         app.use(handler)
       }
-      const server = http.createServer(app)
-      await listen(server)
+      // Express puts its own prototypes, made of node:http's, under each request and response.
+      if (sample.protocol === 'http2') throw new Error('Express does not run on HTTP/2')
+      const server = createServer(sample, app)
+      await listen(server, sample.address)
       return running(server, () => closeServer(server))
     },
   }
 }
 
-type Verb = (path: string, ...handlers: RequestHandler[]) => unknown
-
-function addRoute(router: Record<string, Verb>, route: SampleRoute, trace: RequestHandler | undefined): void {
-  const verb = (route.method ?? 'get').toLowerCase()
-  const handler: RequestHandler = (req, res, next) => {
-    const answer = route.handle({ req, res, request: req, body: req.body })
+function handlerOf(route: SampleRoute): RequestHandler {
+  return (req, res, next) => {
+    const answer = route.handle({ req, res, request: req, body: req.body, takeOver() {} })
     if (!(answer instanceof Promise)) return send(res, toReply(answer))
     // Express 4 does not look at promises: its users hand rejections to next.
     answer.then(value => send(res, toReply(value))).catch(next)
   }
-  const own = route.tracing ? [tracingMiddleware(route.tracing as never)] : trace ? [trace] : []
-  router[verb]?.(route.path, ...own, handler)
 }
 
 function send(res: Response, reply: Reply): void {

@@ -1,21 +1,32 @@
 import { createReadStream, statSync } from 'node:fs'
-import http from 'node:http'
 import { bodyParser } from '@koa/bodyparser'
 import Router from '@koa/router'
 import type KoaType from 'koa'
 import { tracingMiddleware } from '../../src/koa/index.ts'
 import {
-  byMount,
+  type Branch,
   closeServer,
+  createServer,
   type Host,
   listen,
   type Reply,
   running,
   type SampleRoute,
   toReply,
+  toTree,
 } from './sample.ts'
 
-export function koaHost(name: string, Koa: typeof KoaType, lacks: Host['lacks'] = {}): Host {
+/** The adapter that a host runs: ours, or one that is broken on purpose. */
+export interface KoaAdapter {
+  tracingMiddleware: typeof tracingMiddleware
+}
+
+export function koaHost(
+  name: string,
+  Koa: typeof KoaType,
+  lacks: Host['lacks'] = {},
+  adapter: KoaAdapter = { tracingMiddleware },
+): Host {
   return {
     name,
     component: 'koa',
@@ -24,7 +35,7 @@ export function koaHost(name: string, Koa: typeof KoaType, lacks: Host['lacks'] 
       const app = new Koa()
       // Koa prints unhandled errors unless it is told to be silent.
       app.silent = true
-      const trace = () => tracingMiddleware(options as never)
+      const trace = () => adapter.tracingMiddleware(options as never)
       const mode = sample.tracing ?? 'app'
       if (sample.onError !== undefined) {
         const { onError } = sample
@@ -37,36 +48,48 @@ export function koaHost(name: string, Koa: typeof KoaType, lacks: Host['lacks'] 
       }
       if (mode === 'app' || mode === 'twice') app.use(trace())
       if (sample.parses) app.use(bodyParser() as never)
+      if (mode === 'behind parsing') app.use(trace())
       if (sample.user !== undefined) {
         app.use((ctx, next) => {
           ctx.state.user = sample.user
           return next()
         })
       }
-      const router = new Router()
-      for (const [mount, routes] of byMount(sample.routes)) {
-        const target = mount === undefined ? router : new Router()
-        if (mode === 'twice' && mount !== undefined) target.use(trace() as never)
-        for (const route of routes) addRoute(target, route, mode === 'routes' ? trace() : undefined)
-        if (mount !== undefined) router.use(mount, target.routes())
+      const grow = (router: Router, { routes, below }: Branch): void => {
+        for (const route of routes) addRoute(router, route)
+        for (const [mount, branch] of below) {
+          const inner = new Router()
+          if (mode === 'twice') inner.use(trace() as never)
+          grow(inner, branch)
+          router.use(mount, inner.routes())
+        }
       }
+      const addRoute = (router: Router, route: SampleRoute): void => {
+        const own =
+          mode !== 'none' && route.tracing ? [adapter.tracingMiddleware(route.tracing as never)] : []
+        if (mode === 'routes') own.unshift(trace())
+        const methods = [(route.method ?? 'get').toUpperCase()]
+        router.register(route.path, methods, [...own, handlerOf(route)] as never)
+      }
+      const router = new Router()
+      grow(router, toTree(sample.routes))
       app.use(router.routes() as never)
-      const server = http.createServer(app.callback())
-      await listen(server)
+      if (mode === 'behind routes') app.use(trace())
+      const server = createServer(sample, app.callback())
+      await listen(server, sample.address)
       return running(server, () => closeServer(server))
     },
   }
 }
 
-function addRoute(router: Router, route: SampleRoute, trace: unknown): void {
-  const own = route.tracing ? [tracingMiddleware(route.tracing as never)] : trace ? [trace] : []
-  router.register(route.path, [(route.method ?? 'get').toUpperCase()], [
-    ...own,
-    async (ctx: KoaType.Context) => {
-      const body = (ctx.request as { body?: unknown }).body
-      send(ctx, toReply(await route.handle({ req: ctx.req, res: ctx.res, request: ctx, body })))
-    },
-  ] as never)
+function handlerOf(route: SampleRoute): KoaType.Middleware {
+  return async ctx => {
+    const body = (ctx.request as { body?: unknown }).body
+    const takeOver = () => {
+      ctx.respond = false
+    }
+    send(ctx, toReply(await route.handle({ req: ctx.req, res: ctx.res, request: ctx, body, takeOver })))
+  }
 }
 
 function send(ctx: KoaType.Context, reply: Reply): void {
