@@ -25,8 +25,7 @@ export function createReport(onError: OnError | undefined): Report {
     told.add(place)
     try {
       if (onError !== undefined) watch(onError(error, place), 'onError', tellSecond)
-      else
-        warn(`${place} failed and is ignored; further failures there are not reported: ${messageOf(error)}`)
+      else warn(`${place}: ${messageOf(error)} (told once)`)
     } catch (second) {
       tellSecond('onError', second)
     }
@@ -34,7 +33,7 @@ export function createReport(onError: OnError | undefined): Report {
 }
 
 function tellSecond(place: TroublePlace, error: unknown): void {
-  warn(`${place} failed: ${messageOf(error)}`)
+  warn(`${place}: ${messageOf(error)}`)
 }
 
 function warn(text: string): void {

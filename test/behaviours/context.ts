@@ -11,7 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { gzip } from 'node:zlib'
-import { activeSpan, bindSpan, getSpan, withSpan } from '../../src/core/index.ts'
+import { activeSpan, bindSpan, getHandling, getSpan, withSpan } from '../../src/core/index.ts'
 import type { RecordedSpan } from '../../src/testing/index.ts'
 import { ask, eventually, raw } from '../client.ts'
 import type { At } from '../hosts/sample.ts'
@@ -294,6 +294,51 @@ export const contextRows: Row[] = [
     },
     expect(_seen, got) {
       assert.deepEqual(got, { made: 5, kept: 0, left: 31 })
+    },
+  }),
+  row({
+    id: 'R-LATE-FAIL',
+    title: 'an error that comes when the request has ended changes nothing, and is not held on to (F096)',
+    app: () => {
+      let late: WeakRef<Error> | undefined
+      const held: unknown[] = []
+      return {
+        routes: [
+          {
+            path: '/late',
+            handle: ({ req, res }: At) => {
+              const handling = getHandling(req)
+              held.push(handling)
+              res.on('close', () =>
+                setImmediate(() => {
+                  const error = new Error('too late')
+                  late = new WeakRef(error)
+                  handling?.fail(error)
+                }),
+              )
+              return 'x'
+            },
+          },
+          {
+            path: '/kept',
+            handle: () => {
+              collectGarbage()
+              return { came: late !== undefined, kept: late?.deref() !== undefined, held: held.length }
+            },
+          },
+        ],
+      }
+    },
+    async request(port, _host, { tracer, patience }) {
+      await ask(port, '/late')
+      await eventually(() => tracer.finishedSpans.length === 1, 'the span has ended', patience)
+      await ask(port, '/kept')
+      return JSON.parse((await ask(port, '/kept')).body)
+    },
+    spans: 3,
+    expect({ span }, got) {
+      assert.deepEqual(got, { came: true, kept: false, held: 1 })
+      assert.deepEqual([span.tags.error, span.logs], [undefined, []])
     },
   }),
   row({
