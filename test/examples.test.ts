@@ -49,7 +49,7 @@ describe('examples', () => {
           viewer.traces().some(trace => trace.spans.some(span => span.operation === 'GET /users/:id'))
         await eventually(arrived, 'the span arrives', 10_000)
       } finally {
-        const ended = once(example, 'exit')
+        const ended = example.exitCode === null ? once(example, 'exit') : undefined
         example.kill()
         await ended
         await viewer.close()

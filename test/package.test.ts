@@ -51,7 +51,13 @@ function project(name: string, packages: Record<string, string>, files: string[]
   return folder
 }
 
-const everything = { express: 'express', koa: 'koa', fastify: 'fastify', 'jaeger-client': 'jaeger-client' }
+const everything = {
+  express: 'express',
+  koa: 'koa',
+  fastify: 'fastify',
+  'jaeger-client': 'jaeger-client',
+  '@opentelemetry/api': '@opentelemetry/api',
+}
 const types = { '@types': '@types', undici: 'undici' }
 
 describe('the packed tarball', () => {
@@ -91,6 +97,7 @@ describe('the packed tarball', () => {
       '/fastify',
       '/fetch',
       '/jaeger',
+      '/opentelemetry',
       '/tracer',
       '/testing',
       '/viewer',

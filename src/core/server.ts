@@ -101,7 +101,7 @@ function begin<Request>(
   if (Object.hasOwn(res, 'emit')) res.on('close', onClose)
   else res.emit = emitOfResponse
   if (!Object.hasOwn(req, 'emit')) req.emit = emitInScope
-  // Node's own responses always close; a test double may only finish (rows R-INJECT, R-MOCK).
+  // Node's own responses always close; a test double may only finish (row R-INJECT).
   if (!(res.socket instanceof Socket)) res.on('finish', onFinish)
   if (settings.traceResponseHeader !== undefined) writeTraceId(settings, res, span)
   if (settings.decorateSpan !== undefined)

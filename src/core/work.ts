@@ -39,7 +39,7 @@ export function startScope(name: string, options?: SpanOptions): Scope | undefin
   if (live !== undefined) forgetEnded(live)
   registry.insideTracer++
   try {
-    const tracer = given.tracer ?? (live ?? here)?.tracer ?? opentracing.globalTracer()
+    const tracer = given.tracer ?? tracerOf(given) ?? (live ?? here)?.tracer ?? opentracing.globalTracer()
     const span = tracer.startSpan(cleanName(name), {
       references: referencesOf(given, live?.span, here?.ended),
       tags: tags ?? {},
@@ -78,6 +78,12 @@ function referencesOf(
   refer(opentracing.childOf, parent)
   refer(opentracing.followsFrom, followsFrom ?? (parent === undefined ? ended : undefined))
   return references
+}
+
+/** The tracer of a span that was named as parent; a context does not tell. */
+function tracerOf({ childOf, followsFrom }: SpanOptions): Tracer | undefined {
+  const named = childOf ?? followsFrom
+  return named && 'tracer' in named && typeof named.tracer === 'function' ? named.tracer() : undefined
 }
 
 /** Asked by its shape: a span may be of another copy of opentracing than ours. */

@@ -32,6 +32,19 @@ export const spanRows: Row[] = [
       assert.deepEqual(span.logs, [])
     },
   }),
+  ...[false, true].map(trustsProxy =>
+    row({
+      id: trustsProxy ? 'R-PROXY-TRUSTED' : 'R-PROXY-UNTRUSTED',
+      title: `x-forwarded-proto counts ${trustsProxy ? 'when the framework is told to trust its proxy' : 'for nothing otherwise'} (F112)`,
+      app: { ...hello, trustsProxy },
+      request: port =>
+        ask(port, '/hello', { headers: { 'x-forwarded-proto': 'https', 'x-forwarded-for': '192.0.2.7' } }),
+      expect({ span, port }) {
+        assert.equal(span.tags['http.url'], `${trustsProxy ? 'https' : 'http'}://127.0.0.1:${port}/hello`)
+        assert.equal(span.tags['peer.ipv4'], '127.0.0.1')
+      },
+    }),
+  ),
   row({
     id: 'R-CONTINUE',
     title: "continues the caller's trace: child of the caller's span",

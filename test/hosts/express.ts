@@ -34,6 +34,7 @@ export function expressHost(
       const app = express()
       // Express prints unhandled errors unless it runs in a test.
       app.set('env', 'test')
+      app.set('trust proxy', sample.trustsProxy ?? false)
       const trace = () => adapter.tracingMiddleware(options as never)
       const mode = sample.tracing ?? 'app'
       if (mode === 'app' || mode === 'twice') app.use(trace())

@@ -30,9 +30,11 @@ export function fastifyHost(
     lacks,
     async start(sample, options) {
       const ownServer = sample.protocol !== undefined || sample.maxHeaderSize !== undefined
-      const app = fastify(
-        ownServer ? { serverFactory: handler => createServer(sample, handler) } : {},
-      ) as unknown as FastifyInstance
+      const serving = ownServer ? { serverFactory: (handler: never) => createServer(sample, handler) } : {}
+      const app = fastify({
+        trustProxy: sample.trustsProxy ?? false,
+        ...serving,
+      } as never) as unknown as FastifyInstance
       const mode = sample.tracing ?? 'app'
       const trace = (scope: FastifyInstance) => scope.register(adapter.tracingPlugin, options as never)
       // Fastify parses bodies behind its first hook, wherever that is added.

@@ -33,6 +33,7 @@ export function koaHost(
     lacks,
     async start(sample, options) {
       const app = new Koa()
+      app.proxy = sample.trustsProxy ?? false
       // Koa prints unhandled errors unless it is told to be silent.
       app.silent = true
       const trace = () => adapter.tracingMiddleware(options as never)

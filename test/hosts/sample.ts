@@ -53,6 +53,8 @@ export interface SampleApp {
   onError?: (error: unknown, at: Pick<At, 'request'>) => Reply
   /** What the server speaks. @default 'http' */
   protocol?: 'http' | 'https' | 'http2'
+  /** The framework is told to trust a proxy in front of it. */
+  trustsProxy?: boolean
   /** The address to listen on. @default '127.0.0.1' */
   address?: string
   /** What Node takes of headers, in bytes. @default 16384 */

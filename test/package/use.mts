@@ -16,6 +16,7 @@ import tracingPlugin, { tracingPlugin as samePlugin } from 'tracing-middleware/f
 import { createTracedFetch, tracedFetch } from 'tracing-middleware/fetch'
 import { initJaegerTracer } from 'tracing-middleware/jaeger'
 import { tracingMiddleware as koaTracing } from 'tracing-middleware/koa'
+import { openTelemetryTracer } from 'tracing-middleware/opentelemetry'
 import { recordingTracer } from 'tracing-middleware/testing'
 import { createTracer } from 'tracing-middleware/tracer'
 import { startViewer } from 'tracing-middleware/viewer'
@@ -75,4 +76,4 @@ const placed: string = new Orders().place('7')
 const listener: (event: string) => void = bindSpan((_event: string) => {})
 const same: typeof fetch = createTracedFetch()
 void [options, koaOptions, wrong, undefinedTags, text, promise, sum, placed, listener, same, tracedFetch]
-void [initJaegerTracer, createTracer, startViewer]
+void [initJaegerTracer, createTracer, startViewer, openTelemetryTracer]

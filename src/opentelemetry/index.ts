@@ -1,0 +1,5 @@
+// OpenTracing in the code, OpenTelemetry behind it: the public door.
+
+export type { SemanticConventions } from '../tracer/attributes.ts'
+export { contextOfSpan } from './active.ts'
+export { type OpenTelemetryTracer, type OpenTelemetryTracerOptions, openTelemetryTracer } from './tracer.ts'
