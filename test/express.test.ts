@@ -448,7 +448,7 @@ for (const [major, express] of majors) {
           errors.push(error)
           res.status(500).send('no')
         })
-        await serving(recordingTracer(), app, agent => agent.get('/a?token=hush').expect(500))
+        await serving(recordingTracer(), app, agent => agent.get('/a?token=hush').timeout(2000).expect(500))
         assert.equal(errors.length, 1)
         assert.ok(errors[0] instanceof TypeError)
         assert.match(errors[0].message, new RegExp(`app\\.use\\(${what}\\(\\)\\), with the call`))

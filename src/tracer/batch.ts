@@ -1,0 +1,282 @@
+// From finished spans to batches on their way: a bounded queue, one export at a time, and an exact account of every
+// span. Nothing here runs on the path of a request but `add`.
+
+import { AsyncResource } from 'node:async_hooks'
+import { type Report, registry } from '../core/index.ts'
+import type { ExportAnswer, Exporter } from './exporter.ts'
+import type { LeanSpan } from './span.ts'
+
+/** How finished spans are collected and sent. */
+export interface BatchLimits {
+  /** Spans in one batch at most; so many are sent at once. @default 512 */
+  spans: number
+  /** About how many bytes of spans make a batch full. @default 1 MiB */
+  bytes: number
+  /** How long a span waits for company, in milliseconds. @default 5000; 200 for the console */
+  delay: number
+  /** Spans that may wait; the newest are dropped when there are more. @default 8192 */
+  queueSpans: number
+  /** About how many bytes of spans may wait. @default 16 MiB */
+  queueBytes: number
+  /** How long one batch may take, retries included, in milliseconds. @default 30000 */
+  timeout: number
+}
+
+/** Why spans were lost. */
+export interface DroppedSpans {
+  /** The queue was full: the backend is too slow, or away. */
+  queueFull: number
+  /** Exporting them failed for good. */
+  failed: number
+  /** The backend has taken the batch, but not them. */
+  rejected: number
+  /** The `keep` rule did not want them. */
+  notKept: number
+  /** They came after `close()`, or `close()` ran out of time. */
+  closed: number
+}
+
+/** The account: `finished = exported + all of dropped + queued`. */
+export interface BatchCounts {
+  finished: number
+  exported: number
+  readonly dropped: DroppedSpans
+}
+
+interface Waiter {
+  readonly target: number
+  readonly resolve: () => void
+}
+
+export class Batch {
+  readonly counts: BatchCounts = {
+    finished: 0,
+    exported: 0,
+    dropped: { queueFull: 0, failed: 0, rejected: 0, notKept: 0, closed: 0 },
+  }
+  lastError: { time: number; message: string } | undefined
+  #queue: LeanSpan[]
+  #size = 0
+  #bytes = 0
+  #inFlight = 0
+  /** How many spans have left the queue for good. */
+  #done = 0
+  #timer: NodeJS.Timeout | undefined
+  #running = false
+  #closed = false
+  #waiters: Waiter[] = []
+  #exporter: Exporter
+  #limits: BatchLimits
+  #report: Report
+  #giveUp = new AbortController()
+  #reject: ((reason: Error) => void) | undefined
+  #hurry = new AbortController()
+  // Timers and sockets remember where they were made: never in a request, whose data they would keep alive.
+  #outside = new AsyncResource('tracing-middleware.export')
+
+  constructor(exporter: Exporter, limits: BatchLimits, report: Report) {
+    this.#exporter = exporter
+    this.#limits = limits
+    this.#queue = this.#newQueue()
+    this.#report = report
+  }
+
+  /** Spans that wait or are on their way. */
+  get queued(): number {
+    return this.#size + this.#inFlight
+  }
+
+  add(span: LeanSpan): void {
+    const { counts } = this
+    const limits = this.#limits
+    counts.finished++
+    const weight = weightOf(span)
+    if (this.#closed) {
+      this.drop('closed', 1)
+    } else if (this.#size >= limits.queueSpans || this.#bytes + weight > limits.queueBytes) {
+      this.drop('queueFull', 1)
+    } else {
+      this.#queue[this.#size++] = span
+      this.#bytes += weight
+      if (this.#isFull()) this.#start()
+      else if (this.#timer === undefined && !this.#running) this.#wait()
+    }
+  }
+
+  drop(reason: keyof DroppedSpans, spans: number): void {
+    if (spans === 0) return
+    this.counts.dropped[reason] += spans
+    if (reason === 'queueFull') {
+      this.#report('export queue', new Error('it is full, so spans are dropped: the backend is slow or away'))
+    }
+  }
+
+  /** Sends what waits; resolves when it is sent or given up. */
+  flush(hurry: boolean): Promise<void> | undefined {
+    if (hurry) this.#hurry.abort()
+    if (this.queued === 0) return undefined
+    const target = this.#done + this.queued
+    const done = new Promise<void>(resolve => this.#waiters.push({ target, resolve }))
+    this.#start()
+    return done
+  }
+
+  /** Sends what waits until `patience` is over, drops what is left, and takes no more. */
+  async close(patience: number): Promise<void> {
+    const timer = setTimeout(() => this.#runOut(), patience)
+    await this.flush(true)
+    clearTimeout(timer)
+    this.#closed = true
+    clearTimeout(this.#timer)
+    try {
+      await this.#exporter.close?.()
+    } catch (error) {
+      this.#report('exporter.close', error)
+    }
+  }
+
+  #runOut(): void {
+    this.#closed = true
+    this.drop('closed', this.#size)
+    this.#done += this.#size
+    this.#queue = this.#newQueue()
+    this.#size = this.#bytes = 0
+    this.#abandon(new Error('close() ran out of time'))
+  }
+
+  #isFull(): boolean {
+    return this.#size >= this.#limits.spans || this.#bytes >= this.#limits.bytes
+  }
+
+  #wait(): void {
+    this.#outside.runInAsyncScope(() => {
+      this.#timer = setTimeout(() => this.#start(), this.#limits.delay)
+      this.#timer.unref()
+    })
+  }
+
+  #start(): void {
+    if (this.#running) return
+    this.#running = true
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    // Not now: the request whose span has filled the batch goes first.
+    this.#outside.runInAsyncScope(() => setImmediate(() => void this.#run()))
+  }
+
+  async #run(): Promise<void> {
+    do await this.#exportOne()
+    while (this.#isFull() || (this.#waiters.length > 0 && this.#size > 0))
+    this.#running = false
+    if (this.#size > 0) this.#wait()
+  }
+
+  async #exportOne(): Promise<void> {
+    const spans = this.#take()
+    if (spans.length === 0) return
+    this.#inFlight = spans.length
+    let rejected = 0
+    try {
+      const result = await this.#send(spans)
+      rejected = Math.min(Math.max(0, Number(result?.rejected) || 0), spans.length)
+      if (result?.message) this.#fail(new Error(`the backend says: ${result.message}`))
+      this.counts.exported += spans.length - rejected
+      this.drop('rejected', rejected)
+    } catch (error) {
+      this.drop(this.#closed ? 'closed' : 'failed', spans.length)
+      this.#fail(error)
+    }
+    this.#inFlight = 0
+    this.#done += spans.length
+    this.#wakeWaiters()
+  }
+
+  #newQueue(): LeanSpan[] {
+    // As long as a batch from the start, so that it need not grow and is not copied on its way.
+    return new Array(Math.min(this.#limits.spans, 1024))
+  }
+
+  #take(): LeanSpan[] {
+    const limits = this.#limits
+    const queue = this.#queue
+    let count = this.#size
+    let bytes = this.#bytes
+    if (count > limits.spans || bytes > limits.bytes) {
+      bytes = count = 0
+      while (count < limits.spans && count < this.#size && bytes < limits.bytes) {
+        bytes += weightOf(queue[count++] as LeanSpan)
+      }
+    }
+    this.#queue = this.#newQueue()
+    for (let i = count; i < this.#size; i++) this.#queue[i - count] = queue[i] as LeanSpan
+    this.#size -= count
+    this.#bytes -= bytes
+    queue.length = count
+    return queue
+  }
+
+  #send(spans: LeanSpan[]): Promise<ExportAnswer> {
+    // Signals are dear: each serves until it is used.
+    if (this.#giveUp.signal.aborted) this.#giveUp = new AbortController()
+    const { timeout } = this.#limits
+    const timer = setTimeout(() => this.#abandon(new Error(`no end within ${timeout} ms`)), timeout)
+    timer.unref()
+    return new Promise<ExportAnswer>((resolve, reject) => {
+      this.#reject = reject
+      this.#call(spans).then(resolve, reject)
+    }).finally(() => clearTimeout(timer))
+  }
+
+  /** Gives up the export that is under way. */
+  #abandon(reason: Error): void {
+    this.#reject?.(reason)
+    this.#giveUp.abort(reason)
+  }
+
+  async #call(spans: LeanSpan[]): Promise<ExportAnswer> {
+    const job = { signal: this.#giveUp.signal, hurry: this.#hurry.signal }
+    registry.insideTracer++
+    try {
+      // Not awaited here: what comes after is no longer inside.
+      return this.#exporter.export(spans, job)
+    } finally {
+      registry.insideTracer--
+    }
+  }
+
+  #fail(error: unknown): void {
+    const message = error instanceof Error ? error.message : String(error)
+    this.lastError = { time: Date.now(), message }
+    this.#report('export', error)
+  }
+
+  #wakeWaiters(): void {
+    this.#waiters = this.#waiters.filter(({ target, resolve }) => {
+      if (this.#done < target) return true
+      resolve()
+      return false
+    })
+  }
+}
+
+/** About how many bytes a span takes, here and on the wire. */
+export function weightOf(span: LeanSpan): number {
+  const { shape, values, extra } = span
+  let weight = 200 + span.operationName.length
+  if (values !== undefined) {
+    for (let i = 0; i < shape.size; i++) {
+      const value = values[i]
+      weight +=
+        typeof value === 'string' ? 32 + value.length : typeof value === 'object' ? lengthOfList(value) : 32
+    }
+  }
+  return extra === undefined
+    ? weight
+    : weight + extra.logLength + 100 * (extra.logs.length + extra.references.length)
+}
+
+function lengthOfList(list: readonly unknown[]): number {
+  let length = 32
+  for (const item of list) length += typeof item === 'string' ? item.length : 8
+  return length
+}

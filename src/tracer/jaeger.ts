@@ -1,0 +1,215 @@
+// The one line that a user of jaeger-client changes: the same call, with the same configuration object.
+// https://github.com/jaegertracing/jaeger-client-node#usage
+
+import {
+  aFlag,
+  aFunction,
+  aResource,
+  aText,
+  atLeast,
+  type Check,
+  type Checks,
+  checkOptions,
+  isObject,
+  milliseconds,
+} from './checks.ts'
+import type { Exporter } from './exporter.ts'
+import {
+  type JaegerSampler,
+  otlpUrlOfAgent,
+  otlpUrlOfCollector,
+  toAuthorization,
+  toSampler,
+} from './jaeger-settings.ts'
+import type { TracerOptions } from './options.ts'
+import { type OtlpOptions, otlpExporter } from './otlp.ts'
+import type { Sampler } from './sampler.ts'
+import { createTracer, type LeanTracer } from './tracer.ts'
+
+/** jaeger-client's configuration object. */
+export interface JaegerConfig {
+  serviceName?: string
+  disable?: boolean
+  sampler?: JaegerSampler
+  reporter?: {
+    logSpans?: boolean
+    agentHost?: string
+    agentPort?: number
+    agentSocketType?: string
+    collectorEndpoint?: string
+    username?: string
+    password?: string
+    flushIntervalMs?: number
+    timeoutMs?: number
+  }
+  throttler?: object
+}
+
+/** jaeger-client's options beside the configuration. */
+export interface JaegerConfigOptions {
+  logger?: { info(message: string): void; error(message: string): void }
+  tags?: Record<string, string | number | boolean>
+  /** Ids are of 128 bits in any case. */
+  traceId128bit?: boolean
+  reporter?: object
+  throttler?: object
+  metrics?: object
+  contextKey?: string
+  baggagePrefix?: string
+  shareRpcSpan?: boolean
+}
+
+const anObject: Check = [isObject, 'an object']
+
+const CONFIG: Checks<JaegerConfig> = {
+  serviceName: aText,
+  disable: aFlag,
+  sampler: anObject,
+  reporter: anObject,
+  throttler: anObject,
+}
+
+const SAMPLER: Checks<JaegerSampler> = {
+  type: aText,
+  param: [value => typeof value === 'number' && value >= 0, 'a number that is not negative'],
+  hostPort: aText,
+  host: aText,
+  port: atLeast(1),
+  samplingPath: [value => typeof value === 'string' && value.startsWith('/'), "a path, such as '/sampling'"],
+  refreshIntervalMs: milliseconds,
+}
+
+const REPORTER: Checks<NonNullable<JaegerConfig['reporter']>> = {
+  logSpans: aFlag,
+  agentHost: aText,
+  agentPort: atLeast(1),
+  agentSocketType: aText,
+  collectorEndpoint: aText,
+  username: aText,
+  password: aText,
+  flushIntervalMs: milliseconds,
+  timeoutMs: milliseconds,
+}
+
+const OPTIONS: Checks<JaegerConfigOptions> = {
+  logger: [
+    value => isObject(value) && aFunction[0](value.info) && aFunction[0](value.error),
+    'an object with the functions info and error',
+  ],
+  tags: aResource,
+  traceId128bit: aFlag,
+  reporter: anObject,
+  throttler: anObject,
+  metrics: anObject,
+  contextKey: aText,
+  baggagePrefix: aText,
+  shareRpcSpan: aFlag,
+}
+
+/**
+ * Makes our tracer from what jaeger-client's `initTracer` takes: the sampler as it is, the reporter as OTLP over HTTP to
+ * the same host. What is not said is taken from the environment, as `createTracer` does.
+ *
+ * @throws TypeError naming what cannot be understood, and all that OTLP has no place for
+ * @example
+ * const tracer = initTracer({ serviceName: 'orders', sampler: { type: 'const', param: 1 }, reporter: { agentHost: 'jaeger' } })
+ */
+export function initTracer(config: JaegerConfig, options: JaegerConfigOptions = {}): LeanTracer {
+  const made = 'initTracer(config, options)'
+  checkOptions(made, '', CONFIG, config)
+  checkOptions(made, 'sampler.', SAMPLER, config.sampler)
+  checkOptions(made, 'reporter.', REPORTER, config.reporter)
+  checkOptions(made, 'options.', OPTIONS, options)
+  const unmapped = [...unmappedReporter(config.reporter), ...unmappedOptions(config, options)]
+  if (unmapped.length > 0) throw new TypeError(`${made}: this cannot be carried over: ${unmapped.join('; ')}`)
+  return createTracer(toTracerOptions(config, options))
+}
+
+function toTracerOptions(config: JaegerConfig, { logger, tags }: JaegerConfigOptions): TracerOptions {
+  const { serviceName, disable, reporter = {} } = config
+  const exporter = toExporter(reporter)
+  return {
+    sampler: toJaegerSampler(config.sampler),
+    exporter: reporter.logSpans && logger ? logged(exporter, logger) : exporter,
+    ...(serviceName === undefined ? undefined : { serviceName }),
+    ...(disable === undefined ? undefined : { disable }),
+    ...(tags === undefined ? undefined : { resource: tags }),
+    ...(reporter.flushIntervalMs === undefined ? undefined : { batch: { delay: reporter.flushIntervalMs } }),
+    ...(logger === undefined
+      ? undefined
+      : { onError: (error, place) => logger.error(`${place}: ${String(error)}`) }),
+  }
+}
+
+function toJaegerSampler(config: JaegerSampler | undefined): Sampler {
+  try {
+    return toSampler(config ?? { type: 'remote' })
+  } catch (error) {
+    throw new TypeError(`initTracer(config, options): sampler: ${(error as Error).message}`)
+  }
+}
+
+function toExporter({
+  collectorEndpoint,
+  agentHost,
+  username,
+  password,
+  timeoutMs,
+}: NonNullable<JaegerConfig['reporter']>) {
+  const url =
+    collectorEndpoint !== undefined
+      ? otlpUrlOfCollector(collectorEndpoint)
+      : agentHost && otlpUrlOfAgent(agentHost)
+  const options: OtlpOptions = {
+    ...(url ? { url } : undefined),
+    ...(username && password ? { headers: toAuthorization(username, password) } : undefined),
+    ...(timeoutMs === undefined ? undefined : { timeout: timeoutMs }),
+  }
+  return otlpExporter(options)
+}
+
+/** `reporter.logSpans`: each span is told to the logger before it is sent. */
+function logged(exporter: Exporter, logger: NonNullable<JaegerConfigOptions['logger']>): Exporter {
+  return {
+    ...exporter,
+    export(spans, job) {
+      for (const { traceId, spanId, parentId, operationName } of spans) {
+        logger.info(`Reporting span ${traceId}:${spanId}:${parentId ?? 0}:1 ${operationName}`)
+      }
+      return exporter.export(spans, job)
+    },
+  }
+}
+
+const AGENT_PORTS = [6831, 6832]
+
+function unmappedReporter(reporter: JaegerConfig['reporter'] = {}): string[] {
+  const { collectorEndpoint, agentHost, agentPort, agentSocketType } = reporter
+  const found: string[] = []
+  if (collectorEndpoint !== undefined && otlpUrlOfCollector(collectorEndpoint) === undefined) {
+    found.push(
+      'reporter.collectorEndpoint (nobody knows where that host takes OTLP: set OTEL_EXPORTER_OTLP_ENDPOINT, or use createTracer with exporter: otlpExporter({ url }))',
+    )
+  }
+  if (agentHost !== undefined && otlpUrlOfAgent(agentHost) === undefined)
+    found.push('reporter.agentHost (it is no host)')
+  if (agentPort !== undefined && !AGENT_PORTS.includes(agentPort)) {
+    found.push('reporter.agentPort (OTLP goes to port 4318 of the same host)')
+  }
+  if (agentSocketType !== undefined)
+    found.push('reporter.agentSocketType (OTLP goes over HTTP: leave it out)')
+  return found
+}
+
+function unmappedOptions({ throttler }: JaegerConfig, options: JaegerConfigOptions): string[] {
+  const { contextKey = 'uber-trace-id', baggagePrefix = 'uberctx-' } = options
+  const found: string[] = []
+  if (throttler !== undefined || options.throttler !== undefined)
+    found.push('throttler (there is none for debug traces)')
+  if (options.reporter !== undefined) found.push('options.reporter (write an Exporter, and use createTracer)')
+  if (options.metrics !== undefined) found.push('options.metrics (ask tracer.stats())')
+  if (contextKey !== 'uber-trace-id') found.push("options.contextKey (the header is 'uber-trace-id')")
+  if (baggagePrefix !== 'uberctx-') found.push("options.baggagePrefix (the prefix is 'uberctx-')")
+  if (options.shareRpcSpan) found.push('options.shareRpcSpan (a server span has an id of its own)')
+  return found
+}

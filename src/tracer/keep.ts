@@ -1,0 +1,143 @@
+// The `keep` rule: a second opinion on a trace, when its local root has ended and everything about it is known. Until
+// then its spans wait here, sampled or not.
+
+import type { Report } from '../core/index.ts'
+import { type Batch, weightOf } from './batch.ts'
+import type { Waiting } from './context.ts'
+import type { FinishedSpan } from './exporter.ts'
+import type { LeanSpan } from './span.ts'
+
+/** The part of a trace that this process has seen, when its first span has ended. */
+export interface LocalTrace {
+  /** The span that came first here: a request's, in most services. */
+  readonly root: FinishedSpan
+  /** All spans that have ended, the root as the last. */
+  readonly spans: readonly FinishedSpan[]
+  /** What the sampler, or the caller, had decided. */
+  readonly sampled: boolean
+  /** Milliseconds. */
+  readonly duration: number
+  /** Whether any of the spans has the tag `error`. */
+  readonly error: boolean
+  /** When the client left early: `'before response'` or `'during response'`. */
+  readonly aborted: string | undefined
+  /** The root's `http.status_code`. */
+  readonly statusCode: number | undefined
+  /** The root's `http.route`, a template. */
+  readonly route: string | undefined
+}
+
+/**
+ * Says whether a trace is kept: true or false; undefined leaves it to the sampler's decision.
+ *
+ * @example
+ * const keep = ({ error, duration, route }) => (error || duration > 1000 ? true : route === '/health' ? false : undefined)
+ */
+export type KeepRule = (trace: LocalTrace) => boolean | undefined
+
+interface WaitingTrace extends Waiting {
+  readonly root: LeanSpan
+  readonly spans: LeanSpan[]
+}
+
+export class Keeper {
+  #rule: KeepRule
+  #batch: Batch
+  #report: Report
+  #maxSpans: number
+  #maxBytes: number
+  #spans = 0
+  #bytes = 0
+  // In the order of their beginning: when there is too much, the oldest goes first. Its root may never end.
+  #traces = new Set<WaitingTrace>()
+
+  constructor(rule: KeepRule, batch: Batch, maxSpans: number, maxBytes: number, report: Report) {
+    this.#rule = rule
+    this.#batch = batch
+    this.#maxSpans = maxSpans
+    this.#maxBytes = maxBytes
+    this.#report = report
+  }
+
+  /** Spans that wait for their root. */
+  get waiting(): number {
+    return this.#spans
+  }
+
+  /** The first span of a trace in this process has started. */
+  begin(root: LeanSpan): void {
+    const waiting: WaitingTrace = { root, spans: [], verdict: undefined }
+    root.ctx.trace.waiting = waiting
+  }
+
+  /** A span has ended. */
+  add(span: LeanSpan): void {
+    const trace = span.ctx.trace.waiting as WaitingTrace
+    if (trace.verdict !== undefined) {
+      this.#deliver(span, trace.verdict)
+      return
+    }
+    trace.spans.push(span)
+    this.#spans++
+    this.#bytes += weightOf(span)
+    if (span === trace.root) this.#settle(trace, this.#ask(trace))
+    else this.#traces.add(trace)
+    if (this.#spans > this.#maxSpans || this.#bytes > this.#maxBytes) this.#settleOldest()
+  }
+
+  /** Nothing more will come: what waits goes the way that the sampler said. */
+  settleAll(): void {
+    for (const trace of this.#traces) this.#settle(trace, trace.root.ctx.trace.sampled === true)
+  }
+
+  #settleOldest(): void {
+    const [oldest] = this.#traces
+    if (oldest !== undefined) this.#settle(oldest, oldest.root.ctx.trace.sampled === true)
+  }
+
+  #settle(trace: WaitingTrace, verdict: boolean): void {
+    trace.verdict = verdict
+    this.#traces.delete(trace)
+    this.#spans -= trace.spans.length
+    for (const span of trace.spans) {
+      this.#bytes -= weightOf(span)
+      this.#deliver(span, verdict)
+    }
+    trace.spans.length = 0
+  }
+
+  #deliver(span: LeanSpan, verdict: boolean): void {
+    if (verdict) {
+      this.#batch.add(span)
+    } else if (span.ctx.trace.sampled === true) {
+      this.#batch.counts.finished++
+      this.#batch.drop('notKept', 1)
+    }
+  }
+
+  #ask({ root, spans }: WaitingTrace): boolean {
+    const sampled = root.ctx.trace.sampled === true
+    try {
+      const { 'http.status_code': statusCode, 'http.route': route, aborted } = root.tags
+      const answer = this.#rule({
+        root,
+        spans,
+        sampled,
+        duration: root.duration,
+        error: spans.some(hasError),
+        aborted: typeof aborted === 'string' ? aborted : undefined,
+        statusCode: typeof statusCode === 'number' ? statusCode : undefined,
+        route: typeof route === 'string' ? route : undefined,
+      })
+      return typeof answer === 'boolean' ? answer : sampled
+    } catch (error) {
+      this.#report('keep', error)
+      return sampled
+    }
+  }
+}
+
+function hasError({ shape, values }: LeanSpan): boolean {
+  const error = values?.[shape.names.indexOf('error')]
+  return error === true || error === 'true'
+}

@@ -1,0 +1,133 @@
+// The exporter for OpenTelemetry's protocol over HTTP: what collectors, Jaeger v2 and most vendors listen to.
+// https://opentelemetry.io/docs/specs/otlp/#otlphttp
+
+import { createReport, type Report } from '../core/index.ts'
+import {
+  aUrl,
+  type Checks,
+  checkOptions,
+  isObject,
+  milliseconds,
+  oneOf,
+  someHeaders,
+  toHttpUrl,
+} from './checks.ts'
+import { type Answer, createDelivery, type TlsOptions } from './delivery.ts'
+import { createEnvironment, DEFAULT_URL, otlpOfEnvironment } from './environment.ts'
+import type { Exporter, ExportResult } from './exporter.ts'
+import { OtlpJson } from './otlp-json.ts'
+import { OtlpProtobuf } from './otlp-protobuf.ts'
+import { fieldsOf } from './protobuf.ts'
+import { ours } from './span.ts'
+
+/** Options of `otlpExporter`; each has environment variables that stand in for it. */
+export interface OtlpOptions {
+  /**
+   * Where traces go, whole: `'https://collector:4318/v1/traces'`.
+   * @default OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, else OTEL_EXPORTER_OTLP_ENDPOINT with `/v1/traces` behind it, else the
+   *   host of JAEGER_ENDPOINT or JAEGER_AGENT_HOST, else `'http://localhost:4318/v1/traces'`
+   */
+  url?: string | URL
+  /** @default OTEL_EXPORTER_OTLP_TRACES_PROTOCOL or OTEL_EXPORTER_OTLP_PROTOCOL, else 'protobuf' */
+  protocol?: 'protobuf' | 'json'
+  /** @default OTEL_EXPORTER_OTLP_TRACES_COMPRESSION or OTEL_EXPORTER_OTLP_COMPRESSION, else 'none' */
+  compression?: 'none' | 'gzip'
+  /** Headers of every request, such as a key of the vendor's. @default OTEL_EXPORTER_OTLP_TRACES_HEADERS or OTEL_EXPORTER_OTLP_HEADERS */
+  headers?: Record<string, string>
+  /** The most that one attempt may take, in milliseconds. @default OTEL_EXPORTER_OTLP_TRACES_TIMEOUT or OTEL_EXPORTER_OTLP_TIMEOUT, else 10000 */
+  timeout?: number
+  /** For https: as `tls.connect` takes them. @default none */
+  tls?: TlsOptions
+}
+
+const OPTIONS: Checks<OtlpOptions> = {
+  url: aUrl,
+  protocol: oneOf('protobuf', 'json'),
+  compression: oneOf('none', 'gzip'),
+  headers: someHeaders,
+  timeout: milliseconds,
+  tls: [isObject, 'an object with ca, cert, key, passphrase, servername or rejectUnauthorized'],
+}
+
+/**
+ * Sends spans to anything that takes OTLP over HTTP: an OpenTelemetry collector, Jaeger, Tempo, a vendor. Failures that
+ * may pass are retried, up to five times and with growing pauses, or as long after as the backend says (`Retry-After`).
+ *
+ * @throws TypeError naming the option, the value and the fix
+ * @see https://opentelemetry.io/docs/specs/otlp/#otlphttp
+ * @example
+ * createTracer({ serviceName: 'orders', exporter: otlpExporter({ url: 'https://collector:4318/v1/traces', compression: 'gzip' }) })
+ */
+export function otlpExporter(options: OtlpOptions = {}): Exporter {
+  return createOtlpExporter(options, createReport(undefined))
+}
+
+/** The same, for a tracer that has its own way of reporting. */
+export function createOtlpExporter(options: OtlpOptions, report: Report): Exporter {
+  checkOptions('otlpExporter(options)', '', OPTIONS, options)
+  const env = otlpOfEnvironment(createEnvironment(report))
+  const protocol = options.protocol ?? env.protocol ?? 'protobuf'
+  const delivery = createDelivery({
+    url: toHttpUrl(options.url) ?? env.url ?? new URL(DEFAULT_URL),
+    headers: options.headers ?? env.headers ?? {},
+    gzip: (options.compression ?? env.compression) === 'gzip',
+    timeout: options.timeout ?? env.timeout ?? 10_000,
+    tls: options.tls ?? {},
+  })
+  let encoder: OtlpProtobuf | OtlpJson | undefined
+
+  return {
+    start({ resource, semanticConventions = 'opentelemetry' }) {
+      const Encoder = protocol === 'json' ? OtlpJson : OtlpProtobuf
+      encoder = new Encoder(resource, semanticConventions)
+    },
+    async export(spans, job) {
+      if (encoder === undefined) throw new Error('otlpExporter: start() was not called')
+      try {
+        const body = encoder.encode(ours(spans))
+        return toResult(await delivery.deliver(body, encoder.contentType, job))
+      } catch (error) {
+        // The attempt that failed may not have let go of the bytes yet.
+        encoder.renew()
+        throw error
+      }
+    },
+    close: () => delivery.close(),
+  }
+}
+
+/** @see https://opentelemetry.io/docs/specs/otlp/#partial-success-1 */
+function toResult({ contentType, body }: Answer): ExportResult | undefined {
+  try {
+    const result = contentType.includes('json') ? readJson(body) : readProtobuf(body)
+    return result.rejected > 0 || result.message !== '' ? result : undefined
+  } catch {
+    return {
+      rejected: 0,
+      message: 'it took the spans, but its answer is not OTLP: is the URL that of a collector?',
+    }
+  }
+}
+
+function readJson(body: Buffer): Required<ExportResult> {
+  const { partialSuccess } = JSON.parse(body.toString() || '{}') as {
+    partialSuccess?: { rejectedSpans?: unknown; errorMessage?: unknown } | null
+  }
+  return {
+    rejected: Number(partialSuccess?.rejectedSpans ?? 0),
+    message: String(partialSuccess?.errorMessage ?? ''),
+  }
+}
+
+/** ExportTraceServiceResponse { partial_success = 1 { rejected_spans = 1, error_message = 2 } } */
+function readProtobuf(body: Buffer): Required<ExportResult> {
+  const result = { rejected: 0, message: '' }
+  for (const [field, value] of fieldsOf(body)) {
+    if (field !== 1 || !Buffer.isBuffer(value)) continue
+    for (const [inner, found] of fieldsOf(value)) {
+      if (inner === 1 && typeof found === 'number') result.rejected = found
+      if (inner === 2 && Buffer.isBuffer(found)) result.message = found.toString()
+    }
+  }
+  return result
+}

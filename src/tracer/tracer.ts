@@ -1,0 +1,322 @@
+// Our OpenTracing tracer: who is whose parent, which traces are recorded, and the account of all of it.
+
+import opentracing, { type Span, type SpanContext, type SpanOptions } from 'opentracing'
+import type { Report } from '../core/index.ts'
+import { joinLifecycle } from '../lifecycle/index.ts'
+import type { MigrationMeter, Propagation, TraceContext } from '../propagation/index.ts'
+import { Batch, type DroppedSpans } from './batch.ts'
+import { fromBinary, toBinary } from './binary.ts'
+import { epochAnchor, now } from './clock.ts'
+import { fromOutside, type LeanSpanContext, nobody, ofNewSpan, REMOTE, Trace } from './context.ts'
+import { Keeper } from './keep.ts'
+import { OpenSpans } from './open.ts'
+import { resolveOptions, type TracerOptions, type TracerSettings } from './options.ts'
+import { readReferences, toContext } from './parents.ts'
+import type { Sampler, SampleState } from './sampler.ts'
+import {
+  applyPriority,
+  extraOf,
+  isTime,
+  LeanSpan,
+  MAX_NAME_LENGTH,
+  putTags,
+  type Recorder,
+  roomForTags,
+  SAMPLING_PRIORITY,
+  type SpanLimits,
+} from './span.ts'
+import { toName } from './value.ts'
+
+/** What an operator asks a tracer. All counts are of spans, since the start. */
+export interface TracerStats {
+  started: number
+  /** Of these, the ones whose trace was sampled when they started. */
+  sampled: number
+  /** Ended and meant to be exported: `finished = exported + all of dropped + queued`. */
+  finished: number
+  /** Taken by the backend. */
+  exported: number
+  dropped: DroppedSpans
+  /** Waiting to be exported, or on their way. */
+  queued: number
+  /** Ended and waiting for their local root, for the `keep` rule. */
+  waiting: number
+  lastError: { time: number; message: string } | undefined
+}
+
+/** An OpenTracing tracer, with a life of its own. */
+export interface LeanTracer extends opentracing.Tracer {
+  /** Counts of what became of the spans. */
+  stats(): TracerStats
+  /** Which header formats still come and go: see docs/propagation.md. */
+  readonly meter: MigrationMeter
+  /** Sends what has ended; resolves when it is sent or given up. Never rejects. */
+  flush(): Promise<void>
+  /**
+   * Finishes what is still open (with the tag `unfinished`), sends everything, and lets go of timers, sockets and
+   * handlers. Resolves when that is done or `closeTimeout` has passed; never rejects; may be called again. `done` is for
+   * those who are used to jaeger-client's callback.
+   */
+  close(done?: () => void): Promise<void>
+}
+
+/**
+ * Makes a tracer.
+ *
+ * @throws TypeError naming the option, the value and the fix
+ * @example
+ * const tracer = createTracer({ serviceName: 'orders' }) // OTLP over HTTP to localhost:4318
+ * app.use(tracingMiddleware({ tracer }))
+ */
+export function createTracer(options?: TracerOptions): LeanTracer {
+  const settings = resolveOptions(options)
+  const tracer = new OurTracer(settings)
+  if (settings.isGlobal) opentracing.initGlobalTracer(tracer)
+  return tracer
+}
+
+const NO_OPTIONS: SpanOptions = {}
+const NO_TAGS: Readonly<Record<string, unknown>> = {}
+
+class OurTracer extends opentracing.Tracer implements LeanTracer, Recorder {
+  readonly limits: SpanLimits
+  readonly meter: MigrationMeter
+  #close: () => Promise<void>
+  #started = 0
+  #sampled = 0
+  #isClosed = false
+  #isDisabled: boolean
+  #parentBased: boolean
+  #sampler: Sampler
+  #propagation: Propagation
+  #batch: Batch
+  #keeper: Keeper | undefined
+  #open = new OpenSpans()
+  #closeTimeout: number
+  #report: Report
+
+  constructor(settings: TracerSettings) {
+    super()
+    const { report, sampler, exporter, keep, batch, closeTimeout, closeOnSignals } = settings
+    this.limits = settings.limits
+    this.meter = settings.propagation.meter
+    this.#report = report
+    this.#isDisabled = settings.isDisabled
+    this.#parentBased = settings.parentBased
+    this.#sampler = sampler
+    this.#propagation = settings.propagation
+    this.#batch = new Batch(exporter, batch, report)
+    this.#keeper = keep && new Keeper(keep, this.#batch, batch.queueSpans, batch.queueBytes, report)
+    this.#closeTimeout = closeTimeout
+    if (settings.isDisabled) {
+      this.#close = () => Promise.resolve()
+      return
+    }
+    exporter.start?.({ resource: settings.resource, semanticConventions: settings.semanticConventions })
+    sampler.start?.(settings.serviceName, error => report('sampler', error))
+    this.#close = joinLifecycle(
+      { flush: ending => this.#flush(ending), close: () => this.#end() },
+      { closeTimeout, closeOnSignals, onFailure: error => report('close', error) },
+    )
+  }
+
+  override startSpan(name: string, options?: SpanOptions): Span {
+    const { childOf, references, tags, startTime } = options ?? NO_OPTIONS
+    const related =
+      references === undefined || references.length === 0
+        ? undefined
+        : readReferences(this, references, childOf, this.#report)
+    const parent = related === undefined ? toContext(this, childOf, this.#report) : related.parent
+    const operationName = toName(name, MAX_NAME_LENGTH)
+    if (this.#isDisabled) return new LeanSpan(parent ?? nobody(this), operationName, 0, false)
+
+    const at = now()
+    const isRoot = parent === undefined || parent.place === REMOTE
+    const trace = isRoot ? this.#traceOf(parent) : parent.trace
+    if (isRoot) trace.anchor = epochAnchor(at)
+    const priority = tags?.[SAMPLING_PRIORITY]
+    if (priority !== undefined) applyPriority(trace, priority)
+    if (trace.sampled === undefined) trace.sampled = this.#sample(trace, operationName, tags)
+
+    const above = parent === undefined || parent.text === '' ? undefined : parent
+    const start = isTime(startTime) ? startTime - trace.anchor : at
+    const context = ofNewSpan(trace, above, parent?.bag)
+    const span = new LeanSpan(context, operationName, start, this.#records(trace, isRoot))
+    this.#started++
+    if (span.values === undefined) return span
+    if (isRoot) this.#keeper?.begin(span)
+    if (trace.sampled) this.#sampled++
+    this.#open.add(span)
+    if (tags !== undefined) putTags(span, tags)
+    if (isRoot && trace.debugId !== undefined) span.setTag('jaeger-debug-id', trace.debugId)
+    if (related !== undefined && related.others.length > 0) {
+      extraOf(span).references = related.others
+    }
+    return span
+  }
+
+  override inject(spanContext: SpanContext | Span, format: string, carrier: unknown): void {
+    const context = toContext(this, spanContext, this.#report)
+    if (context === undefined) return
+    if (!isCarrier(carrier)) {
+      this.#report('inject', new TypeError('the carrier is no object'))
+    } else if (format === opentracing.FORMAT_HTTP_HEADERS) {
+      this.#propagation.inject(context, carrier)
+    } else if (format === opentracing.FORMAT_TEXT_MAP) {
+      this.#propagation.injectText(context, carrier)
+    } else if (format === opentracing.FORMAT_BINARY) {
+      carrier.buffer = toBinary(map => this.#propagation.injectText(context, map))
+    } else {
+      this.#report('inject', new TypeError(`'${String(format)}' is no format of OpenTracing's`))
+    }
+  }
+
+  override extract(format: string, carrier: unknown): SpanContext | null {
+    if (!isCarrier(carrier)) return null
+    const context = this.#extract(format, carrier)
+    return context === undefined ? null : fromOutside(this, context)
+  }
+
+  stats(): TracerStats {
+    const { counts, queued, lastError } = this.#batch
+    return {
+      started: this.#started,
+      sampled: this.#sampled,
+      finished: counts.finished,
+      exported: counts.exported,
+      dropped: { ...counts.dropped },
+      queued,
+      waiting: this.#keeper?.waiting ?? 0,
+      lastError,
+    }
+  }
+
+  async flush(): Promise<void> {
+    await this.#flush(false)
+  }
+
+  async close(done?: () => void): Promise<void> {
+    await this.#close()
+    done?.()
+  }
+
+  // What spans tell (Recorder).
+
+  ended(span: LeanSpan): void {
+    this.#open.remove(span)
+    const { waiting, sampled } = span.ctx.trace
+    if (waiting !== undefined) this.#keeper?.add(span)
+    else if (sampled === true) this.#batch.add(span)
+  }
+
+  endedAgain(span: LeanSpan): void {
+    this.#report(
+      'finish',
+      new Error(`the span '${span.operationName}' was finished twice; the first time counts`),
+    )
+  }
+
+  wanted(span: LeanSpan): void {
+    if (this.#isClosed || this.#isDisabled) return
+    span.values = roomForTags()
+    this.#sampled++
+    this.#open.add(span)
+  }
+
+  failed(place: string, error: unknown): void {
+    this.#report(place, error)
+  }
+
+  /** The trace of a local root: a new one, or the caller's. */
+  #traceOf(parent: LeanSpanContext | undefined): Trace {
+    if (parent === undefined) {
+      const trace = new Trace(this, undefined)
+      trace.begin()
+      return trace
+    }
+    const trace = parent.trace.claimed ? parent.trace.again() : parent.trace
+    trace.claimed = true
+    if (trace.text === '') trace.begin()
+    if (!this.#parentBased) {
+      trace.sampled = undefined
+      trace.debug = false
+    } else if (trace.debugId !== undefined) {
+      trace.sampled = true
+      trace.debug = true
+    }
+    return trace
+  }
+
+  #sample(trace: Trace, operationName: string, tags: SpanOptions['tags'] = NO_TAGS): boolean {
+    try {
+      return this.#sampler.sample(new Candidate(trace, operationName, tags)) === true
+    } catch (error) {
+      this.#report('sampler', error)
+      return false
+    }
+  }
+
+  #records({ waiting, sampled }: Trace, isRoot: boolean): boolean {
+    if (this.#isClosed) return false
+    if (this.#keeper === undefined) return sampled === true
+    return isRoot || waiting?.verdict !== false
+  }
+
+  #extract(format: string, carrier: Record<string, unknown>): TraceContext | undefined {
+    switch (format) {
+      case opentracing.FORMAT_HTTP_HEADERS:
+        return this.#propagation.extract(carrier)
+      case opentracing.FORMAT_TEXT_MAP:
+        return this.#propagation.extractText(carrier)
+      case opentracing.FORMAT_BINARY: {
+        const map = fromBinary(carrier.buffer)
+        return map === undefined ? undefined : this.#propagation.extractText(map)
+      }
+      default:
+        this.#report('extract', new TypeError(`'${String(format)}' is no format of OpenTracing's`))
+        return undefined
+    }
+  }
+
+  #finishOpen(): void {
+    this.#open.finish()
+    this.#keeper?.settleAll()
+  }
+
+  #flush(ending: boolean): Promise<void> | undefined {
+    if (ending) this.#finishOpen()
+    return this.#batch.flush(ending)
+  }
+
+  #end(): Promise<void> {
+    this.#finishOpen()
+    this.#isClosed = true
+    this.#sampler.close?.()
+    return this.#batch.close(this.#closeTimeout)
+  }
+}
+
+/** A new trace as a sampler sees it: its id is made text only for one that asks. */
+class Candidate implements SampleState {
+  readonly operationName: string
+  readonly tags: Readonly<Record<string, unknown>>
+  readonly #trace: Trace
+
+  constructor(trace: Trace, operationName: string, tags: Readonly<Record<string, unknown>>) {
+    this.#trace = trace
+    this.operationName = operationName
+    this.tags = tags
+  }
+
+  get traceId(): string {
+    return this.#trace.traceId
+  }
+
+  get randomness(): number {
+    return this.#trace.randomness
+  }
+}
+
+function isCarrier(carrier: unknown): carrier is Record<string, unknown> {
+  return typeof carrier === 'object' && carrier !== null
+}

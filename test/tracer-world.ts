@@ -1,0 +1,59 @@
+// A tracer whose spans are encoded as for the wire, decoded by the official definitions, and looked at.
+
+import assert from 'node:assert/strict'
+import {
+  createTracer,
+  type Exporter,
+  type FinishedSpan,
+  type LeanTracer,
+  type TracerOptions,
+} from '../src/tracer/index.ts'
+import { OtlpProtobuf } from '../src/tracer/otlp-protobuf.ts'
+import { ours } from '../src/tracer/span.ts'
+import { type DecodedSpan, decodeProtobuf } from './otlp-collector.ts'
+
+/** A tracer, what it has exported, and what it has reported. */
+export interface World {
+  readonly tracer: LeanTracer
+  readonly spans: DecodedSpan[]
+  /** The same as exporters see them. */
+  readonly finished: FinishedSpan[]
+  readonly failures: { place: string; message: string }[]
+}
+
+export function newWorld(options: TracerOptions = {}): World {
+  const spans: DecodedSpan[] = []
+  const finished: FinishedSpan[] = []
+  const failures: World['failures'] = []
+  let encoder: OtlpProtobuf | undefined
+  const exporter: Exporter = {
+    start({ resource, semanticConventions = 'opentelemetry' }) {
+      encoder = new OtlpProtobuf(resource, semanticConventions)
+    },
+    export(batch) {
+      finished.push(...batch)
+      const request = decodeProtobuf((encoder as OtlpProtobuf).encode(ours(batch)))
+      spans.push(...request.spans)
+    },
+  }
+  const tracer = createTracer({
+    serviceName: 'orders',
+    exporter,
+    onError: (error, place) => failures.push({ place, message: (error as Error).message }),
+    ...options,
+  })
+  return { tracer, spans, finished, failures }
+}
+
+/** The one span that `make` makes, decoded. */
+export async function exported(
+  make: (tracer: LeanTracer) => void,
+  options: TracerOptions = {},
+): Promise<DecodedSpan> {
+  const world = newWorld(options)
+  make(world.tracer)
+  await world.tracer.close()
+  assert.deepEqual(world.failures, [])
+  assert.equal(world.spans.length, 1)
+  return world.spans[0] as DecodedSpan
+}
