@@ -232,7 +232,7 @@ describe('F104: importing', () => {
       await Promise.all(['opentracing', 'express', 'koa', 'fastify', 'fastify-plugin', 'jaeger-client'].map(name => import(name)))
       const events = () => Object.fromEntries(process.eventNames().map(name => [String(name), process.listenerCount(name)]))
       const globals = () => Reflect.ownKeys(globalThis).map(String).sort()
-      const state = () => JSON.stringify({ events: events(), resources: process.getActiveResourcesInfo().filter(name => !/Pipe|TTY|FSReq/.test(name)), globals: globals() })
+      const state = () => JSON.stringify({ events: events(), resources: process.getActiveResourcesInfo().filter(name => !/Pipe|TTY|FSReq|ConnectWrap/.test(name)), globals: globals() })
       const read = []
       process.env = new Proxy(process.env, { get: (env, key) => { read.push(key); return env[key] } })
       const fetch = globalThis.fetch

@@ -148,7 +148,8 @@ function describeFailure(
 /** What a network error is about stands in its cause: `ECONNREFUSED`, not `TypeError`. */
 function typeOf(error: unknown): string {
   const { cause } = (error ?? {}) as { cause?: { code?: unknown } }
-  return typeof cause?.code === 'string' ? cleanText(cause.code) : kindOf(error)
+  if (typeof cause?.code === 'string' && cause.code !== '') return cleanText(cause.code)
+  return kindOf(cause instanceof Error ? cause : error)
 }
 
 /** A signal that the caller pulled is an outcome; one that ran out (`AbortSignal.timeout`) is a failure. */
