@@ -1,0 +1,132 @@
+// Has this change made requests dearer? This checkout against another commit, both alive together and asked in turns.
+// node bench/check.js --help
+
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import {
+  builtPackage,
+  FRAMEWORKS,
+  installPeers,
+  openWorld,
+  ROUTES,
+  rotate,
+  runRound,
+  spread,
+} from './rounds.js'
+import { number, over, ratio, table } from './tables.js'
+
+const HELP = `npm run bench:check -- [options]
+  --against HEAD~1       a commit to build in a temporary folder, or a folder that is built (the one above dist/)
+  --frameworks express,koa,fastify
+  --variants unsampled,sampled   see npm run bench -- --help
+  --routes /hello,/users/:id
+  --rounds 5             how many rounds, each with fresh processes
+  --seconds 2            how long each route of each side is measured in each round
+  --threshold 1.05       exit status 1 when the median of a framework's rounds is above it, and every round above 1`
+
+const { values: given } = parseArgs({
+  options: {
+    against: { type: 'string', default: 'HEAD~1' },
+    frameworks: { type: 'string', default: FRAMEWORKS.join(',') },
+    variants: { type: 'string', default: 'unsampled,sampled' },
+    routes: { type: 'string', default: ROUTES.slice(0, 2).join(',') },
+    rounds: { type: 'string', default: '5' },
+    seconds: { type: 'string', default: '2' },
+    threshold: { type: 'string', default: '1.05' },
+    help: { type: 'boolean', default: false },
+  },
+})
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+
+if (given.help) console.log(HELP)
+else {
+  installPeers()
+  const here = builtPackage()
+  const other = existsSync(join(given.against, 'dist'))
+    ? { folder: resolve(given.against) }
+    : build(given.against)
+  try {
+    await compare(here, join(other.folder, 'dist'))
+  } finally {
+    other.remove?.()
+  }
+}
+
+/** Another commit, built with the compiler and the dependencies of this checkout. */
+function build(commit) {
+  const folder = mkdtempSync(join(tmpdir(), 'bench-check-'))
+  const git = (...args) => execFileSync('git', args, { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] })
+  const remove = () => {
+    git('worktree', 'remove', '--force', folder)
+    rmSync(folder, { recursive: true, force: true })
+  }
+  git('worktree', 'add', '--detach', '--force', folder, commit)
+  try {
+    symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
+    execFileSync('npm', ['run', 'build'], { cwd: folder, stdio: ['ignore', 'ignore', 'inherit'] })
+  } catch (error) {
+    remove()
+    throw error
+  }
+  return { folder, remove }
+}
+
+async function compare(here, there) {
+  const routes = given.routes.split(',')
+  const seconds = Number(given.seconds)
+  const variants = given.variants.split(',')
+  const world = await openWorld()
+  const samples = []
+  for (let round = 0; round < Number(given.rounds); round++) {
+    for (const framework of given.frameworks.split(',')) {
+      const jobs = [
+        { side: 'bare', framework, variant: 'bare', dist: here },
+        ...variants.flatMap(variant => [
+          { side: 'here', framework, variant, dist: here },
+          { side: 'there', framework, variant, dist: there },
+        ]),
+      ]
+      for (const sample of await runRound(world, rotate(jobs, round), { routes, seconds })) {
+        samples.push({ round, ...sample })
+      }
+    }
+    console.error(`round ${round + 1} of ${given.rounds}`)
+  }
+  await world.close()
+  report(samples, variants)
+}
+
+function report(samples, variants) {
+  const cpuOf = (framework, side, variant) => {
+    const rounds = []
+    for (const sample of samples) {
+      if (sample.framework !== framework || sample.side !== side || sample.variant !== variant) continue
+      rounds[sample.round] = (rounds[sample.round] ?? 0) + sample.cpu
+    }
+    return rounds
+  }
+  const rows = []
+  for (const framework of given.frameworks.split(',')) {
+    for (const variant of variants) {
+      const here = cpuOf(framework, 'here', variant)
+      const there = cpuOf(framework, 'there', variant)
+      const bare = cpuOf(framework, 'bare', 'bare')
+      const change = spread(over(here, there))
+      const dearer = change.median > Number(given.threshold) && change.min > 1
+      if (dearer) process.exitCode = 1
+      const beside = [spread(over(here, bare)), spread(over(there, bare))].map(ratio)
+      rows.push([framework, variant, ratio(change), ...beside, dearer ? '**dearer**' : 'ok'])
+    }
+  }
+  const errors = samples.reduce((sum, sample) => sum + sample.errors, 0)
+  if (errors > 0) process.exitCode = 1
+  console.log(table(['', 'variant', `here / ${given.against}`, 'here x bare', 'there x bare', ''], rows))
+  console.log(
+    `\n${errors} errors; dearer: above ${number(Number(given.threshold), 2)} in the median and above 1 in every round.`,
+  )
+}

@@ -1,0 +1,87 @@
+// What does tracing cost a service? Whole requests over loopback, CPU time per request, beside the bare framework and the
+// peers. node bench/requests.js --help
+
+import { writeFile } from 'node:fs/promises'
+import { parseArgs } from 'node:util'
+import { describeMachine, publish } from './machine.js'
+import {
+  builtPackage,
+  FRAMEWORKS,
+  installPeers,
+  openWorld,
+  pinned,
+  ROUTES,
+  rotate,
+  runRound,
+  variants,
+} from './rounds.js'
+import { requestTables } from './tables.js'
+
+const HELP = `npm run bench -- [options]
+  --rounds 7             how many rounds, each with fresh processes
+  --seconds 1.5          how long each route of each variant is measured in each round
+  --frameworks ${FRAMEWORKS.join(',')}
+  --variants ${Object.keys(variants).join(',')}
+  --routes ${ROUTES.join(',')}
+  --json FILE            also writes every sample there
+  --docs                 puts the tables into docs/performance.md
+Two minutes: --frameworks fastify --variants bare,control,none,sampled --rounds 3 --seconds 1`
+
+const list = all => ({ type: 'string', default: all.join(',') })
+const { values: given } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '7' },
+    seconds: { type: 'string', default: '1.5' },
+    frameworks: list(FRAMEWORKS),
+    variants: list(Object.keys(variants)),
+    routes: list(ROUTES),
+    json: { type: 'string' },
+    docs: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+})
+
+if (given.help) console.log(HELP)
+else await main()
+
+async function main() {
+  installPeers()
+  const dist = builtPackage()
+  const rounds = Number(given.rounds)
+  const seconds = Number(given.seconds)
+  const routes = oneOf(given.routes, ROUTES, '--routes')
+  const frameworks = oneOf(given.frameworks, FRAMEWORKS, '--frameworks')
+  // Ratios need something to divide by.
+  const names = [...new Set(['bare', ...oneOf(given.variants, Object.keys(variants), '--variants')])]
+  const world = await openWorld()
+  const samples = []
+  const start = Date.now()
+  for (let round = 0; round < rounds; round++) {
+    for (const framework of rotate(frameworks, round)) {
+      const jobs = names
+        .filter(variant => variants[variant].frameworks?.includes(framework) ?? true)
+        .map(variant => ({ framework, variant, dist }))
+      for (const sample of await runRound(world, rotate(jobs, round), { routes, seconds })) {
+        samples.push({ round, ...sample, dist: undefined })
+      }
+      console.error(
+        `round ${round + 1} of ${rounds}, ${framework}: ${Math.round((Date.now() - start) / 1000)} s`,
+      )
+    }
+  }
+  await world.close()
+
+  const machine = describeMachine({ pinned, rounds, seconds })
+  const tables = `${machine}\n\n${requestTables(samples, { frameworks, names, routes })}`
+  console.log(tables)
+  if (given.json) await writeFile(given.json, JSON.stringify({ machine, samples }, undefined, 1))
+  if (given.docs) await publish('requests', tables)
+  process.exitCode = samples.some(sample => sample.errors > 0) ? 1 : 0
+}
+
+function oneOf(text, known, option) {
+  const items = text.split(',')
+  const unknown = items.find(item => !known.includes(item))
+  if (unknown !== undefined) throw new TypeError(`${option}: ${unknown} is none of ${known.join(', ')}`)
+  return items
+}

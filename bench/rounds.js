@@ -1,0 +1,174 @@
+// Rounds of whole requests. In each round every job has a fresh server process; all of them are alive together and take
+// turns of a quarter of a second, so that whatever else the machine does meets all of them alike. Only the server that is asked
+// works; each accounts for its own CPU time.
+
+import { fork, spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { availableParallelism } from 'node:os'
+import { fileURLToPath } from 'node:url'
+
+const here = path => fileURLToPath(new URL(path, import.meta.url))
+export const { variants } = createRequire(import.meta.url)('./requests/variants.cjs')
+
+export const FRAMEWORKS = ['express', 'koa', 'fastify']
+// How often each is asked before anything is measured: what V8 compiles it compiles by count, not by time.
+const WARM_UP = { '/hello': 12_000, '/users/:id': 12_000, '/chain': 5_000 }
+export const ROUTES = Object.keys(WARM_UP)
+const CONNECTIONS = 32
+// Milliseconds.
+const TURN = 250
+
+/** Installs the peers when they are missing, pinned by bench/package-lock.json. */
+export function installPeers() {
+  if (existsSync(here('node_modules/.package-lock.json'))) return
+  console.error('installing the peers in bench/node_modules ...')
+  const { status } = spawnSync('npm', ['ci', '--no-audit', '--no-fund'], { cwd: here('.'), stdio: 'inherit' })
+  if (status !== 0) throw new Error('npm ci in bench/ failed')
+}
+
+/** The folder of the package as users get it. */
+export function builtPackage() {
+  const dist = process.env.BENCH_DIST ?? here('../dist')
+  if (!existsSync(`${dist}/core/index.js`)) throw new Error(`${dist} is not there: run "npm run build" first`)
+  return dist
+}
+
+/** Server and clients must not share a core; without `taskset`, or with one core, the operating system decides. */
+export const pinned = availableParallelism() > 1 && spawnSync('taskset', ['-c', '1', 'true']).status === 0
+const SERVERS = 0
+const OTHERS = 1
+
+function start(core, path, ...args) {
+  const pin = pinned ? { execPath: 'taskset', execArgv: ['-c', String(core), process.execPath] } : {}
+  const child = fork(path, args, { ...pin, env: { ...process.env, NODE_ENV: 'production' } })
+  const answer = () =>
+    new Promise((resolve, reject) => {
+      const exited = code => reject(new Error(`${path} ${args} ended with ${code}`))
+      child.once('exit', exited)
+      child.once('message', message => {
+        child.off('exit', exited)
+        resolve(message)
+      })
+    })
+  let last = Promise.resolve()
+  // One question after the other: the answers bear no names.
+  const ask = question => {
+    last = last.then(() => {
+      const answered = answer()
+      child.send(question)
+      return answered
+    })
+    return last
+  }
+  const end = () =>
+    new Promise(resolve => {
+      child.once('exit', resolve)
+      child.disconnect()
+    })
+  return { answer, ask, end }
+}
+
+/** The clients, and everybody whom the servers talk to: for all rounds of a run. */
+export async function openWorld() {
+  const load = start(OTHERS, here('requests/load.js'))
+  const backends = start(OTHERS, here('requests/backends.js'))
+  return { load, backends, close: () => Promise.all([load.end(), backends.end()]) }
+}
+
+/**
+ * One round.
+ *
+ * @param jobs of { name, framework, variant, dist }
+ * @param options { routes, seconds }: each job is asked each route for so long, in turns
+ * @returns a sample for each job and route
+ */
+export async function runRound(world, jobs, { routes, seconds }) {
+  const servers = []
+  try {
+    for (const job of jobs) servers.push(await openServer(world, job, routes))
+    const samples = []
+    for (const path of routes) samples.push(...(await measureRoute(servers, path, seconds)))
+    return samples
+  } finally {
+    for (const server of servers) await server.close()
+  }
+}
+
+async function openServer({ load, backends }, job, routes) {
+  const { id, ports } = await backends.ask({ open: true })
+  const surroundings = { framework: job.framework, variant: job.variant, dist: job.dist, ports }
+  const server = start(SERVERS, here('requests/server.cjs'), JSON.stringify(surroundings))
+  const { port } = await server.answer()
+  const sampled = variants[job.variant].sampled ?? true
+  const request = (path, until) => load.ask({ port, path, sampled, connections: CONNECTIONS, ...until })
+  for (const path of routes) await request(path, { requests: WARM_UP[path] })
+  return {
+    job,
+    request,
+    cpu: async () => (await server.ask('usage')).cpu,
+    /** Has it export everything that waits, and says what it has used until then and what has arrived. */
+    flush: async () => ({ ...(await server.ask('flush')), ...(await backends.ask({ counts: id })) }),
+    close: async () => {
+      await server.end()
+      await backends.ask({ close: id })
+    },
+  }
+}
+
+async function measureRoute(servers, path, seconds) {
+  const before = await Promise.all(servers.map(server => server.flush()))
+  const turns = servers.map(() => [])
+  const count = Math.max(1, Math.round((seconds * 1000) / TURN))
+  for (let turn = 0; turn < count; turn++) {
+    for (const i of rotate([...servers.keys()], turn)) {
+      const served = await servers[i].request(path, { milliseconds: TURN })
+      turns[i].push({ ...served, cpu: await servers[i].cpu() })
+    }
+  }
+  const after = await Promise.all(servers.map(server => server.flush()))
+  return servers.map(({ job }, i) => toSample(job, path, turns[i], before[i], after[i]))
+}
+
+function toSample(job, path, turns, before, after) {
+  const sum = name => turns.reduce((all, turn) => all + turn[name], 0)
+  const requests = sum('requests')
+  const perRequest = name => (after[name] - before[name]) / requests
+  // From the end of one turn to the end of the next: what goes on in the background is counted too.
+  const used = turns.map((turn, i) => (turn.cpu - (turns[i - 1] ?? before).cpu) / turn.requests)
+  const rest = (after.cpu - turns[turns.length - 1].cpu) / requests
+  return {
+    ...job,
+    path,
+    requests,
+    // A turn in which the machine had other things to do, or V8 compiled, is no measure: hence not the mean.
+    cpu: median(used) + rest,
+    perSecond: requests / (sum('milliseconds') / 1000),
+    p50: median(turns.map(turn => turn.p50)),
+    p99: median(turns.map(turn => turn.p99)),
+    errors: sum('errors') + after.errors - before.errors,
+    firstError: turns.find(turn => turn.firstError)?.firstError,
+    spans: perRequest('spans'),
+    calls: perRequest('calls'),
+    tracedCalls: perRequest('tracedCalls'),
+    rss: after.rss,
+  }
+}
+
+/** The order of a turn or round: rotated, and reversed every other time, so that nothing always follows the same one. */
+export function rotate(jobs, round) {
+  const shift = round % jobs.length
+  const rotated = [...jobs.slice(shift), ...jobs.slice(0, shift)]
+  return round % 2 === 0 ? rotated : rotated.reverse()
+}
+
+export function median(values) {
+  const sorted = [...values].sort((a, b) => a - b)
+  const middle = sorted.length >> 1
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
+}
+
+/** Median and the whole range that was seen. */
+export function spread(values) {
+  return { median: median(values), min: Math.min(...values), max: Math.max(...values) }
+}

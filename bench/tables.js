@@ -1,0 +1,126 @@
+// From samples to Markdown. Every number is formed within one round (variant and bare of the same framework, route and
+// round); what is printed is the median over the rounds and, in brackets, the whole range.
+
+import { spread, variants } from './rounds.js'
+
+/** Requests without a call to another service. */
+const SIMPLE = ['/hello', '/users/:id']
+const CHAIN = '/chain'
+
+/** What we hold ourselves to, for each framework: the cost on simple routes as a multiple of bare, ... */
+const RATIO_TARGETS = {
+  none: { express: 1.02, koa: 1.03, fastify: 1.04 },
+  ignored: { express: 1.02, koa: 1.03, fastify: 1.04 },
+  unsampled: { express: 1.12, koa: 1.18, fastify: 1.2 },
+  sampled: { express: 1.18, koa: 1.32, fastify: 1.32 },
+}
+/** ... and what we add, sampled and exported, as a share of what a peer adds. */
+const SHARE_TARGETS = [
+  { peer: 'opentelemetry', of: 'added', target: { express: 1 / 6, koa: 1 / 8, fastify: 1 / 10 } },
+  { peer: 'smallest-jaeger', of: 'added', target: { express: 1 / 3, koa: 1 / 2, fastify: 1 / 3 } },
+  { peer: 'opentelemetry', of: 'fetch', target: { express: 1 / 3, koa: 1 / 3, fastify: 1 / 3 } },
+]
+
+export function requestTables(samples, { frameworks, names, routes }) {
+  const book = openBook(samples)
+  return [
+    ...frameworks.map(framework => frameworkTable(book, framework, names, routes)),
+    targetTable(book, frameworks),
+  ].join('\n\n')
+}
+
+/** Looks samples up: book(framework, variant, path) gives one for each round. */
+function openBook(samples) {
+  const pages = new Map()
+  for (const sample of samples) {
+    const key = `${sample.framework} ${sample.variant} ${sample.path}`
+    if (!pages.has(key)) pages.set(key, [])
+    pages.get(key).push(sample)
+  }
+  return (framework, variant, path) =>
+    (pages.get(`${framework} ${variant} ${path}`) ?? []).sort((a, b) => a.round - b.round)
+}
+
+function cpuOf(book, framework, variant, paths) {
+  const perPath = paths.map(path => book(framework, variant, path).map(sample => sample.cpu))
+  return perPath[0].map((_, round) => perPath.reduce((sum, values) => sum + values[round], 0) / paths.length)
+}
+
+/** What a variant adds to each round's simple routes, and what one call more adds to that. */
+function addedOf(book, framework, variant) {
+  const above = paths => minus(cpuOf(book, framework, variant, paths), cpuOf(book, framework, 'bare', paths))
+  const added = above(SIMPLE)
+  return { added, fetch: minus(above([CHAIN]), added) }
+}
+
+function frameworkTable(book, framework, names, routes) {
+  const measured = names.filter(variant => book(framework, variant, routes[0]).length > 0)
+  const rows = measured.map(variant => {
+    const cells = routes.flatMap(path => {
+      const cpu = cpuOf(book, framework, variant, [path])
+      const bare = cpuOf(book, framework, 'bare', [path])
+      return variant === 'bare'
+        ? [`${number(spread(cpu).median)} us`, '']
+        : [ratio(spread(over(cpu, bare))), number(spread(minus(cpu, bare)).median)]
+    })
+    const all = routes.flatMap(path => book(framework, variant, path))
+    const spans = routes.map(path =>
+      number(spread(book(framework, variant, path).map(sample => sample.spans)).median),
+    )
+    const p50 = spread(book(framework, variant, routes[0]).map(sample => sample.p50)).median
+    const errors = all.reduce((sum, sample) => sum + sample.errors, 0)
+    return [variants[variant].label, ...cells, spans.join(' / '), number(p50, 2), errors]
+  })
+  const head = routes.flatMap(path => [`${path}: x bare`, '+ us'])
+  return table([`${framework}`, ...head, 'spans per request', `p50 of ${routes[0]}, ms`, 'errors'], rows)
+}
+
+function targetTable(book, frameworks) {
+  const has = (framework, variant, path = SIMPLE[0]) => book(framework, variant, path).length > 0
+  const rows = []
+  for (const [variant, targets] of Object.entries(RATIO_TARGETS)) {
+    const cells = frameworks.map(framework => {
+      if (!SIMPLE.every(path => has(framework, variant, path))) return 'not measured'
+      const cpu = cpuOf(book, framework, variant, SIMPLE)
+      return verdict(spread(over(cpu, cpuOf(book, framework, 'bare', SIMPLE))), targets[framework])
+    })
+    rows.push([`${variants[variant].label}: x bare`, ...cells])
+  }
+  for (const { peer, of, target } of SHARE_TARGETS) {
+    const cells = frameworks.map(framework => {
+      const needed = of === 'fetch' ? [...SIMPLE, CHAIN] : SIMPLE
+      const known = needed.every(path => has(framework, 'sampled', path) && has(framework, peer, path))
+      if (!known) return 'not measured'
+      const own = addedOf(book, framework, 'sampled')[of]
+      return verdict(spread(over(own, addedOf(book, framework, peer)[of])), target[framework])
+    })
+    const what = of === 'fetch' ? 'one traced fetch' : 'sampled and exported'
+    rows.push([`${what}: added, as a share of what ${variants[peer].label} adds`, ...cells])
+  }
+  return table(['target', ...frameworks], rows)
+}
+
+function verdict(seen, target) {
+  return `${ratio(seen)} of ${number(target, 2)}: ${seen.median <= target ? 'met' : '**missed**'}`
+}
+
+export function ratio({ median, min, max }) {
+  return `${number(median, 2)} (${number(min, 2)} to ${number(max, 2)})`
+}
+
+export function over(values, others) {
+  return values.map((value, i) => value / others[i])
+}
+
+function minus(values, others) {
+  return values.map((value, i) => value - others[i])
+}
+
+export function number(value, digits = 1) {
+  return value.toFixed(digits)
+}
+
+export function table(head, rows) {
+  const line = cells => `| ${cells.join(' | ')} |`
+  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n')
+}
