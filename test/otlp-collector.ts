@@ -199,11 +199,20 @@ export async function startCollector(answer: Answer = accept): Promise<Collector
     requests: 0,
     spans: () => collector.arrived.flatMap(({ request }) => request.spans),
     close: () => {
+      open.delete(collector)
       server.closeAllConnections()
       return new Promise(resolve => server.close(() => resolve()))
     },
   }
+  open.add(collector)
   return collector
+}
+
+const open = new Set<Collector>()
+
+/** For `after`: a test that failed has left its collector behind, which would keep the process alive. */
+export async function closeCollectors(): Promise<void> {
+  await Promise.all([...open].map(collector => collector.close()))
 }
 
 /** Waits for something to become true, for two seconds at most. */

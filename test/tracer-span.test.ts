@@ -338,7 +338,7 @@ describe('what travels', () => {
     const incoming = {
       traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00',
       tracestate: 'vendor=1',
-      baggage: 'user=ada;ttl=30,plan=gold',
+      baggage: 'user=ada;ttl=30,plan=gold;paid',
     }
     const span = tracer.startSpan('any', {
       childOf: tracer.extract(FORMAT_HTTP_HEADERS, incoming) as SpanContext,

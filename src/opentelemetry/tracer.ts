@@ -21,10 +21,9 @@ import {
   type MigrationMeter,
   type Propagation,
   type PropagationOptions,
-  type TraceContext,
 } from '../propagation/index.ts'
 import type { SemanticConventions } from '../tracer/attributes.ts'
-import { fromBinary, toBinary } from '../tracer/binary.ts'
+import { readCarrier, writeCarrier } from '../tracer/carriers.ts'
 import { aFunction, aText, type Checks, checkOptions, oneOf } from '../tracer/checks.ts'
 import { toName } from '../tracer/value.ts'
 import { contextBelow } from './active.ts'
@@ -140,39 +139,12 @@ class Bridge extends opentracing.Tracer implements OpenTelemetryTracer, Owner {
   override inject(given: SpanContext | Span, format: string, carrier: unknown): void {
     const context = toBridged(given, this.report)?.told
     if (context === undefined) return
-    if (!isCarrier(carrier)) {
-      this.report('inject', new TypeError('the carrier is no object'))
-    } else if (format === opentracing.FORMAT_HTTP_HEADERS) {
-      this.#propagation.inject(context, carrier)
-    } else if (format === opentracing.FORMAT_TEXT_MAP) {
-      this.#propagation.injectText(context, carrier)
-    } else if (format === opentracing.FORMAT_BINARY) {
-      carrier.buffer = toBinary(map => this.#propagation.injectText(context, map))
-    } else {
-      this.report('inject', new TypeError(`'${String(format)}' is no format of OpenTracing's`))
-    }
+    writeCarrier(this.#propagation, context, format, carrier, this.report)
   }
 
   override extract(format: string, carrier: unknown): SpanContext | null {
-    if (!isCarrier(carrier)) return null
-    const context = this.#extract(format, carrier)
+    const context = readCarrier(this.#propagation, format, carrier, this.report)
     return context === undefined ? null : fromOutside(context)
-  }
-
-  #extract(format: string, carrier: Record<string, unknown>): TraceContext | undefined {
-    switch (format) {
-      case opentracing.FORMAT_HTTP_HEADERS:
-        return this.#propagation.extract(carrier)
-      case opentracing.FORMAT_TEXT_MAP:
-        return this.#propagation.extractText(carrier)
-      case opentracing.FORMAT_BINARY: {
-        const map = fromBinary(carrier.buffer)
-        return map === undefined ? undefined : this.#propagation.extractText(map)
-      }
-      default:
-        this.report('extract', new TypeError(`'${String(format)}' is no format of OpenTracing's`))
-        return undefined
-    }
   }
 
   /** A span that nobody wants: OpenTelemetry's samplers cannot be told, so they are not asked. */
@@ -209,8 +181,4 @@ function decisionOf(priority: unknown, parent: BridgedContext | undefined): Deci
 
 function isLocalRoot(parent: BridgedContext | undefined): boolean {
   return parent?.otel === undefined || parent.otel.isRemote === true
-}
-
-function isCarrier(carrier: unknown): carrier is Record<string, unknown> {
-  return typeof carrier === 'object' && carrier !== null
 }

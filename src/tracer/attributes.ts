@@ -3,6 +3,7 @@
 
 import { operationNameOf } from '../core/index.ts'
 import type { SpanLog } from './exporter.ts'
+import { isOriginOf, NO_ORIGIN, type Origin, readOrigin } from './origin.ts'
 import type { TagShape } from './shape.ts'
 import type { LeanSpan } from './span.ts'
 import type { TagValue } from './value.ts'
@@ -246,10 +247,17 @@ function withoutRepeats({ names }: TagShape, sink: AttributeSink): AttributeSink
   }
 }
 
+let lastKnownMethod: TagValue = 'GET'
+
 function writeMethod(sink: AttributeSink, value: TagValue): void {
+  if (value === lastKnownMethod) {
+    sink.put(METHOD, value)
+    return
+  }
   // The list of known methods is the one of the operation names: any other is HTTP there.
   if (typeof value !== 'string' || (operationNameOf(value, undefined) === value && value !== 'HTTP')) {
     sink.put(METHOD, value)
+    lastKnownMethod = value
   } else {
     sink.put(METHOD, '_OTHER')
     sink.put(METHOD_ORIGINAL, value)
@@ -268,18 +276,6 @@ function writePeerAddress(sink: AttributeSink, value: TagValue, kind: number, { 
 function writePeerPort(sink: AttributeSink, value: TagValue, kind: number): void {
   sink.put(kind === KINDS.client ? SERVER_PORT : PEER_PORT, value)
 }
-
-/** Scheme and authority of a URL. */
-interface Origin {
-  /** `http://user:password@host:port` */
-  readonly text: string
-  readonly scheme: string
-  readonly address: string
-  /** undefined: not told. */
-  readonly port: number | undefined
-}
-
-const NO_ORIGIN: Origin = { text: '', scheme: '', address: '', port: undefined }
 
 // A service has one or two names, and a few others that it calls: most URLs begin as the one before.
 let lastServer = NO_ORIGIN
@@ -310,32 +306,4 @@ function writeServerUrl(sink: AttributeSink, url: string, { text, scheme, addres
   if (end === text.length) sink.put(URL_PATH, '/')
   else sink.putPart(URL_PATH, url, text.length, end)
   if (query !== -1 && query + 1 < url.length) sink.putPart(URL_QUERY, url, query + 1, url.length)
-}
-
-function isOriginOf({ text }: Origin, url: string): boolean {
-  // indexOf finds it at the start four times as fast as startsWith does.
-  return text !== '' && url.indexOf(text) === 0 && isEndOfAuthority(url, text.length)
-}
-
-function isEndOfAuthority(url: string, at: number): boolean {
-  if (at >= url.length) return true
-  const code = url.charCodeAt(at)
-  return code === 47 /* / */ || code === 63 /* ? */ || code === 35 /* # */
-}
-
-function readOrigin(url: string): Origin {
-  const colon = url.indexOf('://')
-  if (colon === -1) return NO_ORIGIN
-  let end = colon + 3
-  while (!isEndOfAuthority(url, end)) end++
-  const authority = url.slice(colon + 3, end)
-  const host = authority.slice(authority.lastIndexOf('@') + 1)
-  const [, ipv6, name = '', port] = /^(?:\[([^\]]*)\]|([^:]*))(?::(\d+))?/.exec(host) ?? []
-  const number = Number(port)
-  return {
-    text: url.slice(0, end),
-    scheme: url.slice(0, colon),
-    address: ipv6 ?? name,
-    port: number > 0 && number < 65536 ? number : undefined,
-  }
 }

@@ -32,7 +32,7 @@ export interface DroppedSpans {
   rejected: number
   /** The `keep` rule did not want them. */
   notKept: number
-  /** They came after `close()`, or `close()` ran out of time. */
+  /** They came after `close()`, or the end of the process came before the backend's answer. */
   closed: number
 }
 
@@ -47,6 +47,8 @@ interface Waiter {
   readonly target: number
   readonly resolve: () => void
 }
+
+class OutOfTime extends Error {}
 
 export class Batch {
   readonly counts: BatchCounts = {
@@ -111,21 +113,24 @@ export class Batch {
     }
   }
 
-  /** Sends what waits; resolves when it is sent or given up. */
-  flush(hurry: boolean): Promise<void> | undefined {
-    if (hurry) this.#hurry.abort()
+  /**
+   * Sends what waits; resolves when it is sent or given up.
+   *
+   * @param patience milliseconds until the process ends: no attempt is repeated, and what is left then is dropped
+   * @returns undefined when nothing waits
+   */
+  flush(patience?: number): Promise<void> | undefined {
+    if (patience !== undefined) this.#hurry.abort()
     if (this.queued === 0) return undefined
     const target = this.#done + this.queued
     const done = new Promise<void>(resolve => this.#waiters.push({ target, resolve }))
     this.#start()
-    return done
+    return patience === undefined ? done : this.#within(done, patience)
   }
 
-  /** Sends what waits until `patience` is over, drops what is left, and takes no more. */
+  /** Sends what waits until `patience` is over, and takes no more. */
   async close(patience: number): Promise<void> {
-    const timer = setTimeout(() => this.#runOut(), patience)
-    await this.flush(true)
-    clearTimeout(timer)
+    await this.flush(patience)
     this.#closed = true
     clearTimeout(this.#timer)
     try {
@@ -135,13 +140,18 @@ export class Batch {
     }
   }
 
+  async #within(done: Promise<void>, patience: number): Promise<void> {
+    const timer = setTimeout(() => this.#runOut(), patience)
+    await done
+    clearTimeout(timer)
+  }
+
   #runOut(): void {
-    this.#closed = true
     this.drop('closed', this.#size)
     this.#done += this.#size
     this.#queue = this.#newQueue()
     this.#size = this.#bytes = 0
-    this.#abandon(new Error('close() ran out of time'))
+    this.#abandon(new OutOfTime('the process ends before the backend has answered'))
   }
 
   #isFull(): boolean {
@@ -183,7 +193,7 @@ export class Batch {
       this.counts.exported += spans.length - rejected
       this.drop('rejected', rejected)
     } catch (error) {
-      this.drop(this.#closed ? 'closed' : 'failed', spans.length)
+      this.drop(error instanceof OutOfTime ? 'closed' : 'failed', spans.length)
       this.#fail(error)
     }
     this.#inFlight = 0

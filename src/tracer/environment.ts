@@ -2,7 +2,7 @@
 // reported once and left out: a typing error there must not keep a service from starting.
 // https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
 
-import type { Report } from '../core/index.ts'
+import { type Report, redactText } from '../core/index.ts'
 import type { FormatName, PropagationOptions } from '../propagation/index.ts'
 import type { BatchLimits } from './batch.ts'
 import { isHeaders, toHttpUrl } from './checks.ts'
@@ -20,21 +20,26 @@ export interface Environment {
   read<T>(names: readonly string[], parse: (text: string) => T | undefined, instead: string): T | undefined
 }
 
+function isSet(name: string): boolean {
+  return (process.env[name]?.trim() ?? '') !== ''
+}
+
 export function createEnvironment(report: Report): Environment {
   return {
     read(names, parse, instead) {
       for (const name of names) {
-        const text = process.env[name]?.trim()
-        if (text === undefined || text === '') continue
-        let reason = 'is not understood'
+        if (!isSet(name)) continue
+        const text = process.env[name]?.trim() ?? ''
+        let reason = ''
         try {
           const value = parse(text)
           if (value !== undefined) return value
         } catch (error) {
-          reason = `is not understood (${(error as Error).message})`
+          reason = ` (${(error as Error).message})`
         }
-        const shown = /HEADERS|PASSWORD/.test(name) ? 'its value' : JSON.stringify(text)
-        report(name, new TypeError(`${shown} ${reason}; instead: ${instead}`))
+        // Keys of vendors stand in headers, and passwords in URLs: neither belongs in a log.
+        const shown = name.endsWith('HEADERS') ? 'its value' : JSON.stringify(text) + reason
+        report(name, new TypeError(redactText(`${shown} is not understood; instead: ${instead}`)))
         return undefined
       }
       return undefined
@@ -42,8 +47,13 @@ export function createEnvironment(report: Report): Environment {
   }
 }
 
-export function serviceNameOfEnvironment(env: Environment): string | undefined {
-  return env.read(['OTEL_SERVICE_NAME', 'JAEGER_SERVICE_NAME'], text => text, '')
+/** @param attributed `service.name` among the attributes of the process */
+export function serviceNameOfEnvironment(
+  env: Environment,
+  attributed: string | undefined,
+): string | undefined {
+  const read = (name: string) => env.read([name], text => text, '')
+  return read('OTEL_SERVICE_NAME') ?? attributed ?? read('JAEGER_SERVICE_NAME')
 }
 
 /** Attributes of the process, from both families; OpenTelemetry's win. */
@@ -94,11 +104,12 @@ export interface EnvironmentSampler {
   parentBased: boolean
 }
 
+const EVERY_TRACE = 'every trace is recorded'
+
 export function samplerOfEnvironment(env: Environment): EnvironmentSampler | undefined {
-  return (
-    env.read(['OTEL_TRACES_SAMPLER'], text => toOtelSampler(env, text), 'every trace is recorded') ??
-    env.read(['JAEGER_SAMPLER_TYPE'], type => toJaegerSampler(env, type), 'every trace is recorded')
-  )
+  return isSet('OTEL_TRACES_SAMPLER')
+    ? env.read(['OTEL_TRACES_SAMPLER'], text => toOtelSampler(env, text), EVERY_TRACE)
+    : env.read(['JAEGER_SAMPLER_TYPE'], type => toJaegerSampler(env, type), EVERY_TRACE)
 }
 
 function toOtelSampler(env: Environment, text: string): EnvironmentSampler | undefined {
@@ -137,7 +148,7 @@ function toRemote(text: string): Sampler {
 
 function toJaegerSampler(env: Environment, type: string): EnvironmentSampler {
   const text = (name: string) => env.read([`JAEGER_SAMPLER_${name}`], value => value, '')
-  const number = (name: string) => env.read([`JAEGER_SAMPLER_${name}`], toNumber, 'its default')
+  const number = (name: string) => env.read([`JAEGER_SAMPLER_${name}`], toNumber, 'as if it were not set')
   const settings = {
     param: number('PARAM'),
     hostPort: text('MANAGER_HOST_PORT'),
@@ -149,52 +160,79 @@ function toJaegerSampler(env: Environment, type: string): EnvironmentSampler {
   return { sampler: toSampler({ type, ...known(settings) }), parentBased: true }
 }
 
-export function batchOfEnvironment(env: Environment): Partial<BatchLimits> {
-  const spans = env.read(['OTEL_BSP_MAX_EXPORT_BATCH_SIZE'], toCount, '512')
-  return known({
-    delay: env.read(['OTEL_BSP_SCHEDULE_DELAY', 'JAEGER_REPORTER_FLUSH_INTERVAL'], toMilliseconds, '5000'),
-    timeout: env.read(['OTEL_BSP_EXPORT_TIMEOUT'], toMilliseconds, '30000'),
-    queueSpans: env.read(['OTEL_BSP_MAX_QUEUE_SIZE'], toCount, '8192'),
-    spans,
-  })
-}
-
-/** What stands in for options of the OTLP exporter. */
-export interface EnvironmentOtlp {
-  url: URL | undefined
-  protocol: 'protobuf' | 'json' | undefined
-  compression: 'none' | 'gzip' | undefined
-  headers: Record<string, string> | undefined
-  timeout: number | undefined
-}
-
-export function otlpOfEnvironment(env: Environment): EnvironmentOtlp {
-  const both = (name: string) => [`OTEL_EXPORTER_OTLP_TRACES_${name}`, `OTEL_EXPORTER_OTLP_${name}`]
-  const jaeger = otlpOfJaegerEnvironment(env)
-  const base = env.read(['OTEL_EXPORTER_OTLP_ENDPOINT'], toHttpUrl, DEFAULT_URL)
-  if (base !== undefined) base.pathname = `${base.pathname.replace(/\/$/, '')}/v1/traces`
+/** What is given and, where it is not, what the environment says; variables that do not count are not looked at. */
+export function completeBatch(
+  env: Environment,
+  given: Partial<BatchLimits>,
+  defaults: BatchLimits,
+): BatchLimits {
+  const read = (names: string[], parse: (text: string) => number | undefined, fallback: number) =>
+    env.read(names, parse, String(fallback)) ?? fallback
+  const delays = ['OTEL_BSP_SCHEDULE_DELAY', 'JAEGER_REPORTER_FLUSH_INTERVAL']
   return {
-    url:
-      env.read(['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'], toHttpUrl, 'the general endpoint') ??
-      base ??
-      jaeger.url,
-    protocol: env.read(both('PROTOCOL'), toProtocol, 'http/protobuf'),
-    compression: env.read(both('COMPRESSION'), toCompression, 'none'),
-    headers:
-      env.read(both('HEADERS'), toHeaders, 'no headers') ?? (base === undefined ? jaeger.headers : undefined),
-    timeout: env.read([...both('TIMEOUT'), 'JAEGER_REPORTER_TIMEOUT'], toMilliseconds, '10000'),
+    ...defaults,
+    ...known(given),
+    delay: given.delay ?? read(delays, toMilliseconds, defaults.delay),
+    timeout: given.timeout ?? read(['OTEL_BSP_EXPORT_TIMEOUT'], toMilliseconds, defaults.timeout),
+    queueSpans: given.queueSpans ?? read(['OTEL_BSP_MAX_QUEUE_SIZE'], toCount, defaults.queueSpans),
+    spans: given.spans ?? read(['OTEL_BSP_MAX_EXPORT_BATCH_SIZE'], toCount, defaults.spans),
   }
 }
 
-export const DEFAULT_URL = 'http://localhost:4318/v1/traces'
+/** Where and how spans go. */
+export interface OtlpSettings {
+  url: URL
+  protocol: 'protobuf' | 'json'
+  compression: 'none' | 'gzip'
+  headers: Record<string, string>
+  timeout: number
+}
 
-function otlpOfJaegerEnvironment(env: Environment) {
-  const endpoint = env.read(['JAEGER_ENDPOINT', 'JAEGER_REPORTER_ENDPOINT'], otlpUrlOfCollector, DEFAULT_URL)
-  const agent = env.read(['JAEGER_AGENT_HOST', 'JAEGER_REPORTER_AGENT_HOST'], otlpUrlOfAgent, DEFAULT_URL)
+/** What is given and, where it is not, what the environment says; variables that do not count are not looked at. */
+export function completeOtlp(
+  env: Environment,
+  given: { [K in keyof OtlpSettings]?: OtlpSettings[K] | undefined },
+): OtlpSettings {
+  const both = (name: string) => [`OTEL_EXPORTER_OTLP_TRACES_${name}`, `OTEL_EXPORTER_OTLP_${name}`]
+  const jaeger =
+    given.url === undefined && !both('ENDPOINT').some(isSet) ? otlpOfJaegerEnvironment(env) : undefined
+  return {
+    url: given.url ?? jaeger?.url ?? otlpUrlOfEnvironment(env) ?? new URL(DEFAULT_URL),
+    protocol: given.protocol ?? env.read(both('PROTOCOL'), toProtocol, 'http/protobuf') ?? 'protobuf',
+    compression: given.compression ?? env.read(both('COMPRESSION'), toCompression, 'none') ?? 'none',
+    headers: given.headers ?? env.read(both('HEADERS'), toHeaders, 'no headers') ?? jaeger?.headers ?? {},
+    timeout:
+      given.timeout ??
+      env.read([...both('TIMEOUT'), 'JAEGER_REPORTER_TIMEOUT'], toMilliseconds, '10000') ??
+      10_000,
+  }
+}
+
+const DEFAULT_URL = 'http://localhost:4318/v1/traces'
+
+function otlpUrlOfEnvironment(env: Environment): URL | undefined {
+  const general = 'what OTEL_EXPORTER_OTLP_ENDPOINT says, else http://localhost:4318'
+  const own = env.read(['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'], toHttpUrl, general)
+  if (own !== undefined) return own
+  const base = env.read(['OTEL_EXPORTER_OTLP_ENDPOINT'], toHttpUrl, DEFAULT_URL)
+  if (base !== undefined) base.pathname = `${base.pathname.replace(/\/$/, '')}/v1/traces`
+  return base
+}
+
+/** The key is for that collector alone. */
+function otlpOfJaegerEnvironment(env: Environment): {
+  url: URL | undefined
+  headers?: Record<string, string>
+} {
+  const endpoints = ['JAEGER_ENDPOINT', 'JAEGER_REPORTER_ENDPOINT']
+  if (!endpoints.some(isSet)) {
+    return { url: env.read(['JAEGER_AGENT_HOST', 'JAEGER_REPORTER_AGENT_HOST'], otlpUrlOfAgent, DEFAULT_URL) }
+  }
+  const url = env.read(endpoints, otlpUrlOfCollector, DEFAULT_URL)
   const user = env.read(['JAEGER_USER', 'JAEGER_REPORTER_USER'], text => text, '')
   const password = env.read(['JAEGER_PASSWORD', 'JAEGER_REPORTER_PASSWORD'], text => text, '')
-  const hasKey = endpoint !== undefined && user !== undefined && password !== undefined
-  return { url: endpoint ?? agent, headers: hasKey ? toAuthorization(user, password) : undefined }
+  const hasKey = url !== undefined && user !== undefined && password !== undefined
+  return { url, ...(hasKey ? { headers: toAuthorization(user, password) } : undefined) }
 }
 
 function toProtocol(text: string): 'protobuf' | 'json' | undefined {

@@ -1,6 +1,7 @@
 // The one line that a user of jaeger-client changes: the same call, with the same configuration object.
 // https://github.com/jaegertracing/jaeger-client-node#usage
 
+import { createReport, type OnError, type Report } from '../core/index.ts'
 import {
   aFlag,
   aFunction,
@@ -13,6 +14,7 @@ import {
   isObject,
   milliseconds,
 } from './checks.ts'
+import { createEnvironment, samplerOfEnvironment } from './environment.ts'
 import type { Exporter } from './exporter.ts'
 import {
   type JaegerSampler,
@@ -22,7 +24,7 @@ import {
   toSampler,
 } from './jaeger-settings.ts'
 import type { TracerOptions } from './options.ts'
-import { type OtlpOptions, otlpExporter } from './otlp.ts'
+import { createOtlpExporter, type OtlpOptions } from './otlp.ts'
 import type { Sampler } from './sampler.ts'
 import { createTracer, type LeanTracer } from './tracer.ts'
 
@@ -127,35 +129,36 @@ export function initTracer(config: JaegerConfig, options: JaegerConfigOptions = 
 
 function toTracerOptions(config: JaegerConfig, { logger, tags }: JaegerConfigOptions): TracerOptions {
   const { serviceName, disable, reporter = {} } = config
-  const exporter = toExporter(reporter)
+  const onError: OnError | undefined =
+    logger && ((error, place) => logger.error(`${place}: ${String(error)}`))
+  const report = createReport(onError)
+  const exporter = toExporter(reporter, report)
   return {
-    sampler: toJaegerSampler(config.sampler),
+    ...toJaegerSampler(config.sampler, report),
     exporter: reporter.logSpans && logger ? logged(exporter, logger) : exporter,
     ...(serviceName === undefined ? undefined : { serviceName }),
     ...(disable === undefined ? undefined : { disable }),
     ...(tags === undefined ? undefined : { resource: tags }),
     ...(reporter.flushIntervalMs === undefined ? undefined : { batch: { delay: reporter.flushIntervalMs } }),
-    ...(logger === undefined
-      ? undefined
-      : { onError: (error, place) => logger.error(`${place}: ${String(error)}`) }),
+    ...(onError === undefined ? undefined : { onError }),
   }
 }
 
-function toJaegerSampler(config: JaegerSampler | undefined): Sampler {
+/** Without one, and without one in the environment, jaeger-client asks Jaeger. */
+function toJaegerSampler(
+  config: JaegerSampler | undefined,
+  report: Report,
+): { sampler: Sampler; parentBased?: boolean } {
   try {
-    return toSampler(config ?? { type: 'remote' })
+    if (config !== undefined) return { sampler: toSampler(config) }
+    return samplerOfEnvironment(createEnvironment(report)) ?? { sampler: toSampler({ type: 'remote' }) }
   } catch (error) {
     throw new TypeError(`initTracer(config, options): sampler: ${(error as Error).message}`)
   }
 }
 
-function toExporter({
-  collectorEndpoint,
-  agentHost,
-  username,
-  password,
-  timeoutMs,
-}: NonNullable<JaegerConfig['reporter']>) {
+function toExporter(reporter: NonNullable<JaegerConfig['reporter']>, report: Report): Exporter {
+  const { collectorEndpoint, agentHost, username, password, timeoutMs } = reporter
   const url =
     collectorEndpoint !== undefined
       ? otlpUrlOfCollector(collectorEndpoint)
@@ -165,7 +168,7 @@ function toExporter({
     ...(username && password ? { headers: toAuthorization(username, password) } : undefined),
     ...(timeoutMs === undefined ? undefined : { timeout: timeoutMs }),
   }
-  return otlpExporter(options)
+  return createOtlpExporter(options, report)
 }
 
 /** `reporter.logSpans`: each span is told to the logger before it is sent. */
@@ -188,7 +191,7 @@ function unmappedReporter(reporter: JaegerConfig['reporter'] = {}): string[] {
   const found: string[] = []
   if (collectorEndpoint !== undefined && otlpUrlOfCollector(collectorEndpoint) === undefined) {
     found.push(
-      'reporter.collectorEndpoint (nobody knows where that host takes OTLP: set OTEL_EXPORTER_OTLP_ENDPOINT, or use createTracer with exporter: otlpExporter({ url }))',
+      'reporter.collectorEndpoint (nobody knows where that host takes OTLP: leave it out and set OTEL_EXPORTER_OTLP_ENDPOINT, or use createTracer with exporter: otlpExporter({ url }))',
     )
   }
   if (agentHost !== undefined && otlpUrlOfAgent(agentHost) === undefined)

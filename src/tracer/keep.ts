@@ -1,8 +1,9 @@
 // The `keep` rule: a second opinion on a trace, when its local root has ended and everything about it is known. Until
 // then its spans wait here, sampled or not.
 
-import type { Report } from '../core/index.ts'
+import { type Report, watch } from '../core/index.ts'
 import { type Batch, weightOf } from './batch.ts'
+import { show } from './checks.ts'
 import type { Waiting } from './context.ts'
 import type { FinishedSpan } from './exporter.ts'
 import type { LeanSpan } from './span.ts'
@@ -28,7 +29,8 @@ export interface LocalTrace {
 }
 
 /**
- * Says whether a trace is kept: true or false; undefined leaves it to the sampler's decision.
+ * Says whether a trace is kept: true or false; undefined leaves it to the sampler's decision. So does anything else, and
+ * a throw, which are reported.
  *
  * @example
  * const keep = ({ error, duration, route }) => (error || duration > 1000 ? true : route === '/health' ? false : undefined)
@@ -39,6 +41,9 @@ interface WaitingTrace extends Waiting {
   readonly root: LeanSpan
   readonly spans: LeanSpan[]
 }
+
+const KEPT: Waiting = { verdict: true }
+const NOT_KEPT: Waiting = { verdict: false }
 
 export class Keeper {
   #rule: KeepRule
@@ -72,17 +77,21 @@ export class Keeper {
 
   /** A span has ended. */
   add(span: LeanSpan): void {
-    const trace = span.ctx.trace.waiting as WaitingTrace
-    if (trace.verdict !== undefined) {
-      this.#deliver(span, trace.verdict)
+    const { waiting } = span.ctx.trace
+    if (waiting?.verdict !== undefined) {
+      this.#deliver(span, waiting.verdict)
       return
     }
+    const trace = waiting as WaitingTrace
     trace.spans.push(span)
     this.#spans++
     this.#bytes += weightOf(span)
     if (span === trace.root) this.#settle(trace, this.#ask(trace))
     else this.#traces.add(trace)
-    if (this.#spans > this.#maxSpans || this.#bytes > this.#maxBytes) this.#settleOldest()
+    // One large span may weigh as much as many traces.
+    while (this.#traces.size > 0 && (this.#spans > this.#maxSpans || this.#bytes > this.#maxBytes)) {
+      this.#settleOldest()
+    }
   }
 
   /** Nothing more will come: what waits goes the way that the sampler said. */
@@ -96,14 +105,14 @@ export class Keeper {
   }
 
   #settle(trace: WaitingTrace, verdict: boolean): void {
-    trace.verdict = verdict
+    // The verdict alone stays with the trace: its contexts must not keep the root alive.
+    trace.root.ctx.trace.waiting = verdict ? KEPT : NOT_KEPT
     this.#traces.delete(trace)
     this.#spans -= trace.spans.length
     for (const span of trace.spans) {
       this.#bytes -= weightOf(span)
       this.#deliver(span, verdict)
     }
-    trace.spans.length = 0
   }
 
   #deliver(span: LeanSpan, verdict: boolean): void {
@@ -119,9 +128,10 @@ export class Keeper {
     const sampled = root.ctx.trace.sampled === true
     try {
       const { 'http.status_code': statusCode, 'http.route': route, aborted } = root.tags
-      const answer = this.#rule({
+      const answer: unknown = this.#rule({
         root,
-        spans,
+        // The account is made from ours, whatever the rule does to its list.
+        spans: [...spans],
         sampled,
         duration: root.duration,
         error: spans.some(hasError),
@@ -129,7 +139,10 @@ export class Keeper {
         statusCode: typeof statusCode === 'number' ? statusCode : undefined,
         route: typeof route === 'string' ? route : undefined,
       })
-      return typeof answer === 'boolean' ? answer : sampled
+      if (typeof answer === 'boolean') return answer
+      if (answer === undefined) return sampled
+      watch(answer, 'keep', this.#report)
+      throw new TypeError(`keep must return true, false or undefined, not ${show(answer)}`)
     } catch (error) {
       this.#report('keep', error)
       return sampled

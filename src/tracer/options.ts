@@ -18,7 +18,7 @@ import {
   oneOf,
 } from './checks.ts'
 import {
-  batchOfEnvironment,
+  completeBatch,
   createEnvironment,
   isDisabledByEnvironment,
   propagationOfEnvironment,
@@ -36,7 +36,7 @@ import type { SpanLimits } from './span.ts'
 export interface TracerOptions {
   /**
    * What this service is called in its traces.
-   * @default OTEL_SERVICE_NAME, JAEGER_SERVICE_NAME or service.name in `resource`, else 'unknown_service:node'
+   * @default service.name in `resource`, else OTEL_SERVICE_NAME or JAEGER_SERVICE_NAME, else 'unknown_service:node'
    */
   serviceName?: string
   /**
@@ -160,15 +160,16 @@ export function resolveOptions(options: TracerOptions | undefined): TracerSettin
   checkOptions(made, 'batch.', BATCH_CHECKS, given.batch)
   const report = createReport(given.onError)
   const env = createEnvironment(report)
-  const resource = { ...resourceOfEnvironment(env), ...given.resource }
-  const serviceName =
+  const attributes = resourceOfEnvironment(env)
+  const serviceName = String(
     given.serviceName ??
-    serviceNameOfEnvironment(env) ??
-    String(resource['service.name'] ?? 'unknown_service:node')
+      given.resource?.['service.name'] ??
+      serviceNameOfEnvironment(env, attributes['service.name']) ??
+      'unknown_service:node',
+  )
   const environmentSampler = given.sampler === undefined ? samplerOfEnvironment(env) : undefined
   const exporter = given.exporter ?? createOtlpExporter({}, report)
-  const delay = exporter.delay === undefined ? undefined : { delay: exporter.delay }
-  const batch = { ...BATCH, ...delay, ...batchOfEnvironment(env), ...given.batch }
+  const batch = completeBatch(env, given.batch ?? {}, { ...BATCH, delay: exporter.delay ?? BATCH.delay })
   return {
     serviceName,
     resource: {
@@ -176,7 +177,8 @@ export function resolveOptions(options: TracerOptions | undefined): TracerSettin
       'process.pid': process.pid,
       'telemetry.sdk.name': 'tracing-middleware',
       'telemetry.sdk.language': 'nodejs',
-      ...resource,
+      ...attributes,
+      ...given.resource,
       'service.name': serviceName,
     },
     sampler: given.sampler ?? environmentSampler?.sampler ?? alwaysSampler(),

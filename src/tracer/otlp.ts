@@ -13,7 +13,7 @@ import {
   toHttpUrl,
 } from './checks.ts'
 import { type Answer, createDelivery, type TlsOptions } from './delivery.ts'
-import { createEnvironment, DEFAULT_URL, otlpOfEnvironment } from './environment.ts'
+import { completeOtlp, createEnvironment } from './environment.ts'
 import type { Exporter, ExportResult } from './exporter.ts'
 import { OtlpJson } from './otlp-json.ts'
 import { OtlpProtobuf } from './otlp-protobuf.ts'
@@ -65,13 +65,13 @@ export function otlpExporter(options: OtlpOptions = {}): Exporter {
 /** The same, for a tracer that has its own way of reporting. */
 export function createOtlpExporter(options: OtlpOptions, report: Report): Exporter {
   checkOptions('otlpExporter(options)', '', OPTIONS, options)
-  const env = otlpOfEnvironment(createEnvironment(report))
-  const protocol = options.protocol ?? env.protocol ?? 'protobuf'
+  const given = { ...options, url: toHttpUrl(options.url) }
+  const { url, protocol, compression, headers, timeout } = completeOtlp(createEnvironment(report), given)
   const delivery = createDelivery({
-    url: toHttpUrl(options.url) ?? env.url ?? new URL(DEFAULT_URL),
-    headers: options.headers ?? env.headers ?? {},
-    gzip: (options.compression ?? env.compression) === 'gzip',
-    timeout: options.timeout ?? env.timeout ?? 10_000,
+    url,
+    headers,
+    gzip: compression === 'gzip',
+    timeout,
     tls: options.tls ?? {},
   })
   let encoder: OtlpProtobuf | OtlpJson | undefined
@@ -98,8 +98,9 @@ export function createOtlpExporter(options: OtlpOptions, report: Report): Export
 
 /** @see https://opentelemetry.io/docs/specs/otlp/#partial-success-1 */
 function toResult({ contentType, body }: Answer): ExportResult | undefined {
+  if (body.length === 0) return undefined
   try {
-    const result = contentType.includes('json') ? readJson(body) : readProtobuf(body)
+    const result = readAnswer(contentType, body)
     return result.rejected > 0 || result.message !== '' ? result : undefined
   } catch {
     return {
@@ -107,6 +108,12 @@ function toResult({ contentType, body }: Answer): ExportResult | undefined {
       message: 'it took the spans, but its answer is not OTLP: is the URL that of a collector?',
     }
   }
+}
+
+function readAnswer(contentType: string, body: Buffer): Required<ExportResult> {
+  if (contentType.includes('json')) return readJson(body)
+  if (contentType.includes('protobuf')) return readProtobuf(body)
+  throw new TypeError('neither of the two encodings')
 }
 
 function readJson(body: Buffer): Required<ExportResult> {

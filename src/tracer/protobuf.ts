@@ -71,12 +71,12 @@ export class ProtobufWriter {
     this.position += 4
   }
 
-  /** Milliseconds since the epoch, and so many nanoseconds more, as nanoseconds: fixed64. */
-  time(milliseconds: number, nanoseconds: number): void {
+  /** A time, given in milliseconds since the epoch, in nanoseconds: fixed64. */
+  time(milliseconds: number): void {
     // 61 bits, more than a double holds: the seconds are multiplied in two halves.
     const seconds = Math.floor(milliseconds / 1000)
     const upper = Math.floor(seconds / 0x10000)
-    const rest = Math.round((milliseconds - seconds * 1000) * 1e6) + nanoseconds
+    const rest = Math.round((milliseconds - seconds * 1000) * 1e6)
     const high = upper * 1e9
     const carried = Math.floor(high / 0x10000)
     const sum = (high - carried * 0x10000) * 0x10000 + (seconds - upper * 0x10000) * 1e9 + rest
@@ -85,6 +85,20 @@ export class ProtobufWriter {
     view.setUint32(position, sum - above * 0x100000000, true)
     view.setUint32(position + 4, carried + above, true)
     this.position = position + 8
+  }
+
+  /** Two fields of time: a start, and an end so many nanoseconds after it. */
+  interval(startTag: number, endTag: number, milliseconds: number, nanoseconds: number): void {
+    const { view } = this
+    this.byte(startTag)
+    this.time(milliseconds)
+    const { position } = this
+    const end = view.getUint32(position - 8, true) + nanoseconds
+    const above = Math.floor(end / 0x100000000)
+    this.byte(endTag)
+    view.setUint32(position + 1, end - above * 0x100000000, true)
+    view.setUint32(position + 5, view.getUint32(position - 4, true) + above, true)
+    this.position = position + 9
   }
 
   double(value: number): void {

@@ -50,6 +50,7 @@ export function remoteSampler(options: RemoteSamplerOptions = {}): Sampler {
   let before = ''
   let timer: NodeJS.Timeout | undefined
   let asking: ClientRequest | undefined
+  let isClosed = false
 
   function take(answer: string): void {
     if (answer === before) return
@@ -63,6 +64,8 @@ export function remoteSampler(options: RemoteSamplerOptions = {}): Sampler {
       url.searchParams.set('service', serviceName)
       const ask = (): void => {
         asking = get(url, (error, answer) => {
+          // A question that close() cuts off is no failure.
+          if (isClosed) return
           try {
             if (error !== undefined) throw error
             take(answer)
@@ -77,6 +80,7 @@ export function remoteSampler(options: RemoteSamplerOptions = {}): Sampler {
       outside.runInAsyncScope(ask)
     },
     close() {
+      isClosed = true
       clearTimeout(timer)
       asking?.destroy()
     },
@@ -91,6 +95,8 @@ function get(url: URL, done: (error: Error | undefined, answer: string) => void)
       answer += chunk
       if (answer.length > MAX_ANSWER) request.destroy(new Error(`${url.origin} answers without end`))
     })
+    // Cut off in the middle, an answer has no end.
+    response.on('error', error => done(error, ''))
     response.on('end', () => {
       if (response.statusCode === 200) done(undefined, answer)
       else done(new Error(`${url.origin} answers ${response.statusCode}`), '')
@@ -117,7 +123,8 @@ interface Strategy {
 
 /**
  * The two forms of an answer: one strategy for all, or one per operation. The type of strategy is a name in one
- * generation of Jaeger's JSON and a number in another; what stands beside it tells as much.
+ * generation of Jaeger's JSON and a number in another; what stands beside it tells as much. The OpenTelemetry collector
+ * leaves out whatever is zero.
  *
  * @see https://github.com/jaegertracing/jaeger-idl/blob/main/proto/api_v2/sampling.proto
  * @throws for anything else
@@ -126,9 +133,13 @@ function toSampler(strategy: Strategy | null): Sampler {
   const { operationSampling, rateLimitingSampling, probabilisticSampling, strategyType } = strategy ?? {}
   if (isObject(operationSampling)) return perOperation(operationSampling)
   const isRate = strategyType === 'RATE_LIMITING' || strategyType === 1
-  if (isRate && rateLimitingSampling) return rateSampler(rateLimitingSampling.maxTracesPerSecond)
-  if (!isRate && probabilisticSampling) return ratioSampler(probabilisticSampling.samplingRate as number)
+  if (isRate && rateLimitingSampling) return rateSampler(rateLimitingSampling.maxTracesPerSecond ?? 0)
+  if (!isRate && probabilisticSampling) return shareSampler(probabilisticSampling)
   throw new TypeError('the answer is no sampling strategy')
+}
+
+function shareSampler(share: { samplingRate?: unknown } | undefined): Sampler {
+  return ratioSampler((share?.samplingRate ?? 0) as number)
 }
 
 function rateSampler(perSecond: unknown): Sampler {
@@ -139,13 +150,13 @@ const MAX_OPERATIONS = 2000
 
 function perOperation(strategies: NonNullable<Strategy['operationSampling']>): Sampler {
   const lowerBound = Number(strategies.defaultLowerBoundTracesPerSecond ?? 0)
-  const defaultRatio = strategies.defaultSamplingProbability as number
+  const defaultRatio = (strategies.defaultSamplingProbability ?? 0) as number
   const other = atLeast(ratioSampler(defaultRatio), lowerBound)
   const byName = new Map<string, Sampler>()
   const byRoute = new Map<string, RouteTable<Sampler>>()
   for (const { operation, probabilisticSampling } of strategies.perOperationStrategies ?? []) {
     if (typeof operation !== 'string' || byName.size === MAX_OPERATIONS) continue
-    const sampler = atLeast(ratioSampler(probabilisticSampling?.samplingRate as number), lowerBound)
+    const sampler = atLeast(shareSampler(probabilisticSampling), lowerBound)
     byName.set(operation, sampler)
     const [, method, route] = /^([A-Z]+) (\/.*)$/.exec(operation) ?? []
     if (method === undefined || route === undefined) continue

@@ -23,14 +23,20 @@ export interface SamplingRule {
 
 type Test = (state: SampleState) => boolean
 
+const isWanted = (value: unknown): boolean =>
+  value instanceof RegExp || ['string', 'number', 'boolean'].includes(typeof value)
+
 const RULE: Checks<SamplingRule> = {
   operation: [value => typeof value === 'string' || value instanceof RegExp, 'a text or a RegExp'],
   route: [value => typeof value === 'string' && value.startsWith('/'), "a template, such as '/users/:id'"],
   method: [
-    value => [value].flat().every(method => aText[0](method)),
+    value => [value].flat().length > 0 && [value].flat().every(method => aText[0](method)),
     "a method, or a list of them, such as 'GET'",
   ],
-  tags: [isObject, "an object of tags, such as { 'user.plan': 'gold' }"],
+  tags: [
+    value => isObject(value) && Object.values(value).every(isWanted),
+    "an object of texts, numbers, booleans and patterns, such as { 'user.plan': 'gold' }",
+  ],
   sampler: aSampler,
 }
 
@@ -50,6 +56,7 @@ export function rulesSampler(rules: readonly SamplingRule[], otherwise: Sampler 
   if (!aSampler[0](otherwise))
     throw new TypeError(`rulesSampler: otherwise must be ${aSampler[1]}, not ${show(otherwise)}`)
   const tested = rules.map((rule: SamplingRule, i) => {
+    if (!isObject(rule)) throw new TypeError(`rulesSampler: rules[${i}] must be a rule, not ${show(rule)}`)
     checkOptions('rulesSampler', `rules[${i}].`, RULE, rule)
     if (rule.sampler === undefined)
       throw new TypeError(`rulesSampler: rules[${i}].sampler is missing; give it ${aSampler[1]}`)

@@ -1,6 +1,7 @@
 // Which traces are recorded. A sampler is asked once per trace and process, when its first span here starts.
 
 import { type Check, isObject } from './checks.ts'
+import type { Trace } from './context.ts'
 
 /** The span that a trace begins with here, as its sampler sees it. */
 export interface SampleState {
@@ -14,9 +15,30 @@ export interface SampleState {
   readonly randomness: number
 }
 
+/** A new trace as a sampler sees it: its id is made text only for one that asks. */
+export class Candidate implements SampleState {
+  readonly operationName: string
+  readonly tags: Readonly<Record<string, unknown>>
+  readonly #trace: Trace
+
+  constructor(trace: Trace, operationName: string, tags: Readonly<Record<string, unknown>>) {
+    this.#trace = trace
+    this.operationName = operationName
+    this.tags = tags
+  }
+
+  get traceId(): string {
+    return this.#trace.traceId
+  }
+
+  get randomness(): number {
+    return this.#trace.randomness
+  }
+}
+
 /** Decides about a trace. */
 export interface Sampler {
-  /** True: record it. What it throws is reported, and the trace is not recorded. */
+  /** True: record it. A throw, or any answer but true and false, is reported, and the trace is not recorded. */
   sample(state: SampleState): boolean
   /** Told once, before all else; `onError` hears what goes wrong later. */
   start?(serviceName: string, onError: (error: unknown) => void): void

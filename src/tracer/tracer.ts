@@ -1,18 +1,19 @@
 // Our OpenTracing tracer: who is whose parent, which traces are recorded, and the account of all of it.
 
 import opentracing, { type Span, type SpanContext, type SpanOptions } from 'opentracing'
-import type { Report } from '../core/index.ts'
+import { type Report, watch } from '../core/index.ts'
 import { joinLifecycle } from '../lifecycle/index.ts'
-import type { MigrationMeter, Propagation, TraceContext } from '../propagation/index.ts'
+import type { MigrationMeter, Propagation } from '../propagation/index.ts'
 import { Batch, type DroppedSpans } from './batch.ts'
-import { fromBinary, toBinary } from './binary.ts'
+import { readCarrier, writeCarrier } from './carriers.ts'
+import { show } from './checks.ts'
 import { epochAnchor, now } from './clock.ts'
 import { fromOutside, type LeanSpanContext, nobody, ofNewSpan, REMOTE, Trace } from './context.ts'
 import { Keeper } from './keep.ts'
 import { OpenSpans } from './open.ts'
 import { resolveOptions, type TracerOptions, type TracerSettings } from './options.ts'
 import { readReferences, toContext } from './parents.ts'
-import type { Sampler, SampleState } from './sampler.ts'
+import { Candidate, type Sampler } from './sampler.ts'
 import {
   applyPriority,
   extraOf,
@@ -158,22 +159,11 @@ class OurTracer extends opentracing.Tracer implements LeanTracer, Recorder {
   override inject(spanContext: SpanContext | Span, format: string, carrier: unknown): void {
     const context = toContext(this, spanContext, this.#report)
     if (context === undefined) return
-    if (!isCarrier(carrier)) {
-      this.#report('inject', new TypeError('the carrier is no object'))
-    } else if (format === opentracing.FORMAT_HTTP_HEADERS) {
-      this.#propagation.inject(context, carrier)
-    } else if (format === opentracing.FORMAT_TEXT_MAP) {
-      this.#propagation.injectText(context, carrier)
-    } else if (format === opentracing.FORMAT_BINARY) {
-      carrier.buffer = toBinary(map => this.#propagation.injectText(context, map))
-    } else {
-      this.#report('inject', new TypeError(`'${String(format)}' is no format of OpenTracing's`))
-    }
+    writeCarrier(this.#propagation, context, format, carrier, this.#report)
   }
 
   override extract(format: string, carrier: unknown): SpanContext | null {
-    if (!isCarrier(carrier)) return null
-    const context = this.#extract(format, carrier)
+    const context = readCarrier(this.#propagation, format, carrier, this.#report)
     return context === undefined ? null : fromOutside(this, context)
   }
 
@@ -249,7 +239,10 @@ class OurTracer extends opentracing.Tracer implements LeanTracer, Recorder {
 
   #sample(trace: Trace, operationName: string, tags: SpanOptions['tags'] = NO_TAGS): boolean {
     try {
-      return this.#sampler.sample(new Candidate(trace, operationName, tags)) === true
+      const answer: unknown = this.#sampler.sample(new Candidate(trace, operationName, tags))
+      if (typeof answer === 'boolean') return answer
+      watch(answer, 'sampler', this.#report)
+      throw new TypeError(`sample() must return true or false, not ${show(answer)}`)
     } catch (error) {
       this.#report('sampler', error)
       return false
@@ -262,22 +255,6 @@ class OurTracer extends opentracing.Tracer implements LeanTracer, Recorder {
     return isRoot || waiting?.verdict !== false
   }
 
-  #extract(format: string, carrier: Record<string, unknown>): TraceContext | undefined {
-    switch (format) {
-      case opentracing.FORMAT_HTTP_HEADERS:
-        return this.#propagation.extract(carrier)
-      case opentracing.FORMAT_TEXT_MAP:
-        return this.#propagation.extractText(carrier)
-      case opentracing.FORMAT_BINARY: {
-        const map = fromBinary(carrier.buffer)
-        return map === undefined ? undefined : this.#propagation.extractText(map)
-      }
-      default:
-        this.#report('extract', new TypeError(`'${String(format)}' is no format of OpenTracing's`))
-        return undefined
-    }
-  }
-
   #finishOpen(): void {
     this.#open.finish()
     this.#keeper?.settleAll()
@@ -285,38 +262,17 @@ class OurTracer extends opentracing.Tracer implements LeanTracer, Recorder {
 
   #flush(ending: boolean): Promise<void> | undefined {
     if (ending) this.#finishOpen()
-    return this.#batch.flush(ending)
+    return this.#batch.flush(ending ? this.#closeTimeout : undefined)
   }
 
   #end(): Promise<void> {
     this.#finishOpen()
     this.#isClosed = true
-    this.#sampler.close?.()
+    try {
+      this.#sampler.close?.()
+    } catch (error) {
+      this.#report('sampler.close', error)
+    }
     return this.#batch.close(this.#closeTimeout)
   }
-}
-
-/** A new trace as a sampler sees it: its id is made text only for one that asks. */
-class Candidate implements SampleState {
-  readonly operationName: string
-  readonly tags: Readonly<Record<string, unknown>>
-  readonly #trace: Trace
-
-  constructor(trace: Trace, operationName: string, tags: Readonly<Record<string, unknown>>) {
-    this.#trace = trace
-    this.operationName = operationName
-    this.tags = tags
-  }
-
-  get traceId(): string {
-    return this.#trace.traceId
-  }
-
-  get randomness(): number {
-    return this.#trace.randomness
-  }
-}
-
-function isCarrier(carrier: unknown): carrier is Record<string, unknown> {
-  return typeof carrier === 'object' && carrier !== null
 }

@@ -1,6 +1,7 @@
 // The exporter for Zipkin's version 2 of JSON over HTTP.
 // https://zipkin.io/zipkin-api/#/default/post_spans
 
+import { isIPv4, isIPv6 } from 'node:net'
 import {
   type AttributeName,
   type AttributeSink,
@@ -118,7 +119,7 @@ function toZipkin(span: LeanSpan, serviceName: string, conventions: SemanticConv
     debug: span.ctx.debug || undefined,
     localEndpoint: { serviceName },
     remoteEndpoint: toRemoteEndpoint(span.tags),
-    annotations: span.logs.map(log => ({ timestamp: toMicros(log.timestamp), value: toAnnotation(log) })),
+    annotations: toAnnotations(span.logs),
     tags: sink.tags,
   }
 }
@@ -127,18 +128,31 @@ function toMicros(time: number): number {
   return Math.round(time * 1000)
 }
 
+/** Zipkin has each but once. */
+function toAnnotations(logs: readonly SpanLog[]): object[] {
+  const found = new Map<string, object>()
+  for (const log of logs) {
+    const annotation = { timestamp: toMicros(log.timestamp), value: toAnnotation(log) }
+    found.set(`${annotation.timestamp} ${annotation.value}`, annotation)
+  }
+  return [...found.values()]
+}
+
 /** The event's name alone, or all fields as JSON. */
 function toAnnotation({ fields }: SpanLog): string {
   const names = Object.keys(fields)
   return names.length === 1 && typeof fields.event === 'string' ? fields.event : JSON.stringify(fields)
 }
 
+/** Addresses that are none stay tags alone: Zipkin would refuse the whole list for them. */
 function toRemoteEndpoint(tags: Readonly<Record<string, TagValue>>): object | undefined {
+  const text = (name: string) => (typeof tags[name] === 'string' ? tags[name] : '')
+  const port = Number(tags['peer.port'])
   const endpoint = {
-    serviceName: typeof tags['peer.service'] === 'string' ? tags['peer.service'].toLowerCase() : undefined,
-    ipv4: tags['peer.ipv4'],
-    ipv6: tags['peer.ipv6'],
-    port: typeof tags['peer.port'] === 'number' ? tags['peer.port'] : undefined,
+    serviceName: text('peer.service').toLowerCase() || undefined,
+    ipv4: isIPv4(text('peer.ipv4')) ? text('peer.ipv4') : undefined,
+    ipv6: isIPv6(text('peer.ipv6')) ? text('peer.ipv6') : undefined,
+    port: Number.isInteger(port) && port > 0 && port < 65_536 ? port : undefined,
   }
   return Object.values(endpoint).some(value => value !== undefined) ? endpoint : undefined
 }
