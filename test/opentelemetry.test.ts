@@ -976,7 +976,7 @@ describe('options', () => {
   })
 
   for (const [options, message] of [
-    [null, /options must be an object, not null/],
+    [null, /takes an object of options, not null/],
     [{ Name: 'x' }, /unknown option 'Name'; did you mean 'name'\?/],
     [{ sampler: {} }, /unknown option 'sampler'; the options are tracerProvider, name, version,/],
     [{ tracerProvider: {} }, /tracerProvider must be a TracerProvider of OpenTelemetry, .*not \{\}/],

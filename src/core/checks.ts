@@ -24,8 +24,8 @@ export function checkOptions<Options extends object>(
 ): asserts options is Options | undefined {
   if (options === undefined) return
   if (!isPlainObject(options)) {
-    const what = prefix === '' ? 'takes an object of options' : `: ${prefix.slice(0, -1)} must be an object`
-    throw new TypeError(`${made} ${what}, not ${show(options)}${hint === '' ? '' : `. ${hint}`}`)
+    const what = prefix === '' ? ' takes an object of options' : `: ${prefix.slice(0, -1)} must be an object`
+    throw new TypeError(`${made}${what}, not ${show(options)}${hint === '' ? '' : `. ${hint}`}`)
   }
   for (const key of Object.keys(options)) {
     const check = Object.hasOwn(checks, key) ? checks[key as keyof Options] : undefined

@@ -1,58 +1,19 @@
-// Options are checked once, when they are given: a bad value, an unknown or mis-cased key is a TypeError that names the
-// option, the value and the fix.
+// What the options of the tracer and its exporters may be.
 
 import { validateHeaderName, validateHeaderValue } from 'node:http'
+import { type Check, type Checks, checkOptions as checkOptionsOf, show } from '../core/index.ts'
 
-/** Whether a value will do, and what would. */
-export type Check = readonly [accepts: (value: unknown) => boolean, wanted: string]
+export type { Check, Checks }
+export { show }
 
-/** A mapped type over the keys: an option without a check does not compile. */
-export type Checks<Options> = { readonly [K in keyof Required<Options>]: Check }
-
-/**
- * @param made what the options were given to, for the error's text: `createTracer(options)`
- * @param prefix where the options are nested: `limits.`
- * @throws TypeError
- */
+/** @throws TypeError naming the option, the value and the fix; `prefix` is where the options are nested: `limits.` */
 export function checkOptions<Options extends object>(
   made: string,
   prefix: string,
   checks: Checks<Options>,
   options: Options | undefined,
 ): void {
-  if (options === undefined) return
-  if (!isObject(options)) {
-    throw new TypeError(
-      `${made}: ${prefix ? prefix.slice(0, -1) : 'options'} must be an object, not ${show(options)}`,
-    )
-  }
-  for (const [key, value] of Object.entries(options)) {
-    if (!Object.hasOwn(checks, key)) {
-      throw new TypeError(
-        `${made}: unknown option '${prefix}${key}'; ${suggestion(key, Object.keys(checks))}`,
-      )
-    }
-    const [accepts, wanted] = checks[key as keyof Options]
-    if (value !== undefined && !accepts(value)) {
-      throw new TypeError(`${made}: ${prefix}${key} must be ${wanted}, not ${show(value)}`)
-    }
-  }
-}
-
-function suggestion(key: string, known: string[]): string {
-  const near = known.find(name => name.toLowerCase() === key.toLowerCase())
-  return near === undefined ? `the options are ${known.join(', ')}` : `did you mean '${near}'?`
-}
-
-/** A value for the text of an error, short. */
-export function show(value: unknown): string {
-  if (typeof value === 'function') return `the function ${value.name || '(anonymous)'}`
-  try {
-    const text = JSON.stringify(value) ?? String(value)
-    return text.length > 80 ? `${text.slice(0, 79)}…` : text
-  } catch {
-    return `a value of type ${typeof value}`
-  }
+  checkOptionsOf(made, checks, options, { prefix })
 }
 
 export function isObject(value: unknown): value is Record<string, unknown> {
