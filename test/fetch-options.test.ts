@@ -509,7 +509,8 @@ describe('what a span says', () => {
     await fetch(world.closed).catch(quiet)
     assert.deepEqual(
       tracer.spans.map(span => span.tags.error),
-      [undefined, undefined, true, undefined, true],
+      // false, said aloud: a tracer's own status rule would know better than silence.
+      [undefined, false, true, false, true],
     )
   })
 

@@ -122,6 +122,8 @@ export class TracedExchange<Request> implements Handling, Scope {
     if (route !== undefined) tags['http.route'] = route
     if (aborted !== undefined) tags.aborted = aborted
     if (this.#failed(outcome)) tags.error = true
+    // Said aloud: a tracer that knows the status rule of its format must not know better than `isError`.
+    else if (settings.isError !== undefined && (statusCode ?? 0) >= 500) tags.error = false
     if (settings.lateAttributes.length > 0) {
       const source = { req, target, read: (name: string) => this.#framework.read(request, name) }
       readAttributes(settings.lateAttributes, source, settings.secret, settings.report, tags)

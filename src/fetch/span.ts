@@ -91,7 +91,10 @@ export function answered<R extends Response>(settings: FetchSettings, call: Span
     if (response.status > 0) tags['http.status_code'] = response.status
     if (response.redirected) tags['http.final_url'] = redactUrl(response.url, settings.secret)
     const own = settings.isError && ask(settings, 'isError', settings.isError, { ...state, response })
-    if (typeof own === 'boolean' ? own : response.status >= 400) tags.error = true
+    const byStatus = response.status >= 400
+    if (typeof own === 'boolean' ? own : byStatus) tags.error = true
+    // Said aloud: a tracer that knows the status rule of its format must not know better than `isError`.
+    else if (byStatus) tags.error = false
     watch(span.addTags(tags), 'addTags', settings.report)
   })
   decorateEnd(settings, call, { response, error: undefined, aborted: false })

@@ -109,6 +109,16 @@ export const spanRows: Row[] = [
     },
   }),
   row({
+    id: 'R-IS-NO-ERROR',
+    title: 'isError: a 5xx that is none says so, for tracers that have a status rule of their own',
+    app: { routes: [{ path: '/down', handle: () => ({ status: 503, body: 'for today' }) }] },
+    options: { isError: () => false },
+    request: port => ask(port, '/down'),
+    expect({ span }) {
+      assert.equal(span.tags.error, false)
+    },
+  }),
+  row({
     id: 'R-METHOD-OTHER',
     title: 'an unusual method is HTTP in the name and kept in its tag (F084)',
     app: hello,
