@@ -230,7 +230,7 @@ describe('F104: importing', () => {
       import { existsSync } from 'node:fs'
       // What the doors stand on may do as it likes: it is loaded before.
       await Promise.all(['opentracing', 'express', 'koa', 'fastify', 'fastify-plugin', 'jaeger-client'].map(name => import(name)))
-      await fetch('data:,') // Node loads its own fetch when it is first used
+      await globalThis.fetch('data:,') // Node loads its own fetch when it is first used
       const events = () => Object.fromEntries(process.eventNames().map(name => [String(name), process.listenerCount(name)]))
       const globals = () => Reflect.ownKeys(globalThis).map(String).sort()
       const state = () => JSON.stringify({ events: events(), resources: process.getActiveResourcesInfo().filter(name => !/Pipe|TTY|FSReq|ConnectWrap/.test(name)), globals: globals() })
