@@ -110,7 +110,7 @@ const flaws: [flaw: string, make: (tracer: RecordingTracer) => Fetch, rows: stri
   [
     'takes a Request for its URL',
     around((call, input, init) => call(input instanceof Request ? input.url : input, init)),
-    ['REQUEST-1-0', 'REQUEST-5-0', 'REQUEST-12-0', 'REQUEST-CLONE'],
+    ['REQUEST-1-0', 'REQUEST-5-0', 'REQUEST-CLONE'],
   ],
   [
     'copies own properties of init alone',

@@ -86,8 +86,20 @@ export function copyInit(init: Init): RequestInit {
  */
 export function keepReferrer(init: RequestInit, request: Request): void {
   if (INIT_KEYS.some(key => (init as Record<string, unknown>)[key] !== undefined)) return
+  if (!isReferrerKept()) return
   init.referrer = request.referrer
   init.referrerPolicy = request.referrerPolicy
+}
+
+let referrerIsKept: boolean | undefined
+
+/** The fetch of Node 24 loses a Request's referrer by itself: then it is not ours to give back. */
+function isReferrerKept(): boolean {
+  if (referrerIsKept === undefined) {
+    const [url, referrer] = ['http://localhost/', 'http://localhost/from']
+    referrerIsKept = new Request(new Request(url, { referrer })).referrer === referrer
+  }
+  return referrerIsKept
 }
 
 const NORMALIZED = new Set(['DELETE', 'GET', 'HEAD', 'OPTIONS', 'POST', 'PUT'])
