@@ -150,8 +150,9 @@ export class TracedExchange<Request> implements Handling, Scope {
     const { operationName } = this.#settings
     if (typeof operationName === 'string') return
     const own = ask(this.#settings.report, 'operationName', operationName, outcome)
-    const name = typeof own === 'string' && own !== '' ? own : operationNameOf(outcome.method, outcome.route)
-    watch(span.setOperationName(cleanText(name, MAX_NAME_LENGTH)), 'setOperationName', this.#settings.report)
+    const isOwn = typeof own === 'string' && own !== ''
+    const name = isOwn ? cleanText(own, MAX_NAME_LENGTH) : operationNameOf(outcome.method, outcome.route)
+    watch(span.setOperationName(name), 'setOperationName', this.#settings.report)
   }
 }
 

@@ -3,8 +3,11 @@
 
 import { cleanText } from './privacy.ts'
 
-/** Methods that may stand in an operation name; any other is written as `HTTP`, so that names stay few. */
-const KNOWN_METHODS = new Set([
+/**
+ * Methods that may stand in an operation name; any other is written as `HTTP`, so that names stay few. With the names
+ * made so far, by route: a name put together for each request would be cleaned, copied and hashed for each again.
+ */
+const KNOWN_METHODS = [
   'GET',
   'HEAD',
   'POST',
@@ -15,7 +18,11 @@ const KNOWN_METHODS = new Set([
   'TRACE',
   'PATCH',
   'QUERY',
-])
+  'HTTP',
+]
+const NAMES = new Map(KNOWN_METHODS.map(method => [method, new Map<string, string>()]))
+// Templates are few; what makes them up for every request must not fill the memory.
+const REMEMBERED_ROUTES = 1000
 
 /**
  * The operation name of an exchange: `GET /users/:id`, or the method alone where no route is known.
@@ -23,8 +30,15 @@ const KNOWN_METHODS = new Set([
  * @see OpenTelemetry semantic conventions, HTTP spans, "Name"
  */
 export function operationNameOf(method: string, route: string | undefined): string {
-  const known = KNOWN_METHODS.has(method) ? method : 'HTTP'
-  return route === undefined || route === '' ? known : `${known} ${route}`
+  const known = NAMES.has(method) ? method : 'HTTP'
+  if (route === undefined || route === '') return known
+  const names = NAMES.get(known) as Map<string, string>
+  let name = names.get(route)
+  if (name === undefined) {
+    name = cleanText(`${known} ${route}`, MAX_NAME_LENGTH)
+    if (names.size < REMEMBERED_ROUTES) names.set(route, name)
+  }
+  return name
 }
 
 /** The longest operation name that we set, in UTF-16 units. */

@@ -33,7 +33,7 @@ export function cleanText(text: string, limit: number = MAX_VALUE_LENGTH): strin
  * Nearly every name, path and URL is; in a URL of no other characters there is nothing to redact. A loop, since it takes
  * a third of a regular expression's time.
  */
-function isHarmless(text: string): boolean {
+export function isHarmless(text: string): boolean {
   for (let i = 0; i < text.length; i++) {
     const c = text.charCodeAt(i)
     if (c < 32 || c > 126 || c === AT || c === EQUALS || c === PERCENT) return false

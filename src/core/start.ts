@@ -6,7 +6,7 @@ import { readAttributes } from './attributes.ts'
 import { registry } from './context.ts'
 import { cleanName } from './names.ts'
 import type { ServerSettings } from './options.ts'
-import { redactUrl } from './privacy.ts'
+import { isHarmless, MAX_URL_LENGTH, redactUrl } from './privacy.ts'
 import type { Exchange, Framework } from './seam.ts'
 import { watch } from './trouble.ts'
 import { NOOP_SPAN } from './work.ts'
@@ -79,17 +79,16 @@ export function wasNamed(span: Span): boolean {
 export function startTags<Request>(
   framework: Framework<Request>,
   settings: ServerSettings<Request>,
-  { req, target, request }: Exchange<Request>,
+  exchange: Exchange<Request>,
   method: string,
 ): Record<string, unknown> {
-  const { socket, headers } = req
-  const host = headers.host ?? headers[':authority'] ?? ''
-  const origin = target.charCodeAt(0) === 47 /* / */ ? `${schemeOf(framework, req, request)}://${host}` : ''
+  const { req, target, request } = exchange
+  const { socket } = req
   const tags: Record<string, unknown> = {
     'span.kind': 'server',
     component: framework.component,
     'http.method': method,
-    'http.url': redactUrl(origin + target, settings.secret),
+    'http.url': urlOf(framework, settings, exchange),
   }
   const address = socket?.remoteAddress
   if (address !== undefined) {
@@ -104,6 +103,19 @@ export function startTags<Request>(
     readAttributes(settings.earlyAttributes, source, settings.secret, settings.report, tags)
   }
   return tags
+}
+
+function urlOf<Request>(
+  framework: Framework<Request>,
+  { secret }: ServerSettings<Request>,
+  { req, target, request }: Exchange<Request>,
+): string {
+  if (target.charCodeAt(0) !== 47 /* / */) return redactUrl(target, secret)
+  const host = String(req.headers.host ?? req.headers[':authority'] ?? '')
+  const url = `${schemeOf(framework, req, request)}://${host}${target}`
+  // Harmless parts make a harmless whole. Looked at as a whole, it would be copied for each request, sampled or not.
+  const isClean = url.length <= MAX_URL_LENGTH && isHarmless(host) && isHarmless(target)
+  return isClean ? url : redactUrl(url, secret)
 }
 
 /** The socket's own; behind a proxy what the proxy says, when the app has told its framework to trust it. */
