@@ -65,7 +65,7 @@ function build(commit) {
     git('worktree', 'remove', '--force', folder)
     rmSync(folder, { recursive: true, force: true })
   }
-  git('worktree', 'add', '--detach', '--force', folder, commit)
+  git('worktree', 'add', '--quiet', '--detach', '--force', folder, commit)
   try {
     symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
     execFileSync('npm', ['run', 'build'], { cwd: folder, stdio: ['ignore', 'ignore', 'inherit'] })

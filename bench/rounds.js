@@ -95,7 +95,12 @@ export async function runRound(world, jobs, { routes, seconds }) {
   }
 }
 
-async function openServer({ load, backends }, job, routes) {
+/**
+ * A server process with one variant, warmed up on `routes`.
+ *
+ * @param job { framework, variant, dist }
+ */
+export async function openServer({ load, backends }, job, routes) {
   const { id, ports } = await backends.ask({ open: true })
   const surroundings = { framework: job.framework, variant: job.variant, dist: job.dist, ports }
   const server = start(SERVERS, here('requests/server.cjs'), JSON.stringify(surroundings))
@@ -106,6 +111,7 @@ async function openServer({ load, backends }, job, routes) {
   return {
     job,
     request,
+    ask: question => server.ask(question),
     cpu: async () => (await server.ask('usage')).cpu,
     /** Has it export everything that waits, and says what it has used until then and what has arrived. */
     flush: async () => ({ ...(await server.ask('flush')), ...(await backends.ask({ counts: id })) }),
@@ -151,7 +157,7 @@ function toSample(job, path, turns, before, after) {
     spans: perRequest('spans'),
     calls: perRequest('calls'),
     tracedCalls: perRequest('tracedCalls'),
-    rss: after.rss,
+    peak: after.peak,
   }
 }
 

@@ -1,6 +1,13 @@
 // The same small service in three frameworks, each with its defaults, as its own documentation starts one.
 // CommonJS, since the peers' instrumentation takes hold of what is required.
 
+// /wait answers when it is told to: until then its requests are in flight.
+const waiting = []
+const wait = () => new Promise(resolve => waiting.push(resolve))
+const release = () => {
+  for (const resolve of waiting.splice(0)) resolve({ waited: true })
+}
+
 /** What a variant may hook into: `begin` before the routes, `end` after them, `fetch` for the call to the next service. */
 const apps = {
   async express({ begin, end, fetch }, next) {
@@ -12,6 +19,9 @@ const apps = {
     })
     app.get('/users/:id', (req, res) => {
       res.json({ id: req.params.id, name: 'Ada Lovelace' })
+    })
+    app.get('/wait', async (_req, res) => {
+      res.json(await wait())
     })
     app.get('/chain', async (req, res) => {
       const answer = await fetch(next, req)
@@ -33,6 +43,9 @@ const apps = {
     router.get('/users/:id', ctx => {
       ctx.body = { id: ctx.params.id, name: 'Ada Lovelace' }
     })
+    router.get('/wait', async ctx => {
+      ctx.body = await wait()
+    })
     router.get('/chain', async ctx => {
       const answer = await fetch(next, ctx)
       ctx.body = { next: await answer.json() }
@@ -46,6 +59,7 @@ const apps = {
     await begin?.(app)
     app.get('/hello', async () => ({ hello: 'world' }))
     app.get('/users/:id', async request => ({ id: request.params.id, name: 'Ada Lovelace' }))
+    app.get('/wait', wait)
     app.get('/chain', async request => {
       const answer = await fetch(next, request)
       return { next: await answer.json() }
@@ -62,4 +76,4 @@ function listening(server) {
   })
 }
 
-module.exports = { apps }
+module.exports = { apps, waiting, release }

@@ -10,7 +10,10 @@ const DISTINCT_REQUESTS = 2048
 
 process.on('message', async job => process.send(await load(job)))
 
-/** Asks for `milliseconds` or `requests`, then waits for the answers on their way: the server is idle before and after. */
+/**
+ * Asks for `milliseconds` or `requests`, then waits for the answers on their way: the server is idle before and after.
+ * With `leave` nobody waits for an answer.
+ */
 async function load({
   port,
   path,
@@ -18,6 +21,7 @@ async function load({
   connections,
   milliseconds = Infinity,
   requests: count = Infinity,
+  leave = false,
 }) {
   const requests = requestsFor(port, path, sampled)
   const start = performance.now()
@@ -35,7 +39,8 @@ async function load({
   let running = true
   const stayAwake = () => running && setImmediate(stayAwake)
   stayAwake()
-  await Promise.all(Array.from({ length: connections }, () => client(shared)))
+  const one = leave ? leaver : client
+  await Promise.all(Array.from({ length: connections }, () => one(shared)))
   running = false
   const { latencies, errors } = shared
   latencies.sort((a, b) => a - b)
@@ -81,6 +86,18 @@ function client(shared) {
     resolve()
   })
   return promise
+}
+
+/** Asks and hangs up before the answer can come, again and again. */
+async function leaver(shared) {
+  while (shared.left-- > 0) {
+    const socket = connect({ port: shared.port, host: '127.0.0.1', noDelay: true })
+    shared.next = (shared.next + 1) % shared.requests.length
+    socket.on('error', error => shared.errors.push(error.message))
+    const closed = new Promise(resolve => socket.on('close', resolve))
+    socket.write(shared.requests[shared.next], () => setTimeout(() => socket.destroy(), 2))
+    await closed
+  }
 }
 
 function isWhole(answer) {

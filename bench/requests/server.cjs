@@ -1,7 +1,9 @@
 // One server process: a framework with one variant of tracing. It accounts for its own CPU time.
 // node server.cjs '{"framework":"koa","variant":"bare","dist":"../../dist","ports":{...}}'
 
-const { apps } = require('./apps.cjs')
+const { setFlagsFromString } = require('node:v8')
+const { runInNewContext } = require('node:vm')
+const { apps, waiting, release } = require('./apps.cjs')
 const { variants } = require('./variants.cjs')
 
 const { framework, variant, ...surroundings } = JSON.parse(process.argv[2])
@@ -16,11 +18,25 @@ async function main() {
   const port = await apps[framework]({ ...hooks, fetch }, `http://127.0.0.1:${surroundings.ports.next}/`)
   process.on('message', async question => {
     // What waits to be exported belongs to the requests that were served.
-    if (question === 'flush') await flush?.()
+    if (question !== 'usage') await flush?.()
+    if (question === 'release') release()
+    if (question === 'heap') await collect()
     const { user, system } = process.cpuUsage()
-    process.send({ cpu: user + system, rss: process.memoryUsage.rss() })
+    const { heapUsed, external } = process.memoryUsage()
+    const peak = process.resourceUsage().maxRSS * 1024
+    process.send({ cpu: user + system, heap: heapUsed + external, peak, waiting: waiting.length })
   })
   process.send({ port })
+}
+
+/** Twice, since what a finalizer lets go of is only found the next time. */
+async function collect() {
+  setFlagsFromString('--expose-gc')
+  const gc = runInNewContext('gc')
+  for (let i = 0; i < 2; i++) {
+    gc()
+    await new Promise(resolve => setTimeout(resolve, 50))
+  }
 }
 
 process.on('disconnect', () => process.exit())

@@ -1,0 +1,84 @@
+// What does each piece cost? CPU time and allocated bytes per operation, beside a peer's same operation.
+// node bench/pieces.js --help
+
+import { spawnSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { publish } from './machine.js'
+import { groups } from './pieces-cases.js'
+import { builtPackage, installPeers, rotate, spread } from './rounds.js'
+import { table } from './tables.js'
+
+const HELP = `node bench/pieces.js [options]
+  --rounds 5             how many rounds, each with a fresh process for each case
+  --operations 400000    operations measured for time in each process
+  --only TEXT            groups whose name holds the text
+  --docs                 puts the tables into docs/performance.md
+groups: ${Object.keys(groups).join('; ')}`
+
+const { values: given } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '5' },
+    operations: { type: 'string', default: '400000' },
+    only: { type: 'string', default: '' },
+    docs: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+})
+
+if (given.help) console.log(HELP)
+else await main()
+
+async function main() {
+  installPeers()
+  const dist = builtPackage()
+  const tables = []
+  for (const [group, { without, cases }] of Object.entries(groups)) {
+    if (!group.includes(given.only)) continue
+    tables.push(groupTable(group, without, measureGroup(group, Object.keys(cases), dist)))
+    console.log(`${tables.at(-1)}\n`)
+  }
+  if (given.docs) await publish('pieces', tables.join('\n\n'))
+}
+
+function measureGroup(group, names, dist) {
+  const samples = new Map(names.map(name => [name, []]))
+  for (let round = 0; round < Number(given.rounds); round++) {
+    for (const name of rotate(names, round)) {
+      samples
+        .get(name)
+        .push({ ...measure(group, name, 'time', dist), ...measure(group, name, 'bytes', dist) })
+    }
+  }
+  return samples
+}
+
+/** With `without`, what that case costs in the same round is taken off the others. */
+function groupTable(group, without, samples) {
+  const rows = [...samples].map(([name, rounds]) => {
+    const base = key => (round, i) =>
+      round[key] - (without === undefined || name === without ? 0 : samples.get(without)[i][key])
+    const ns = spread(rounds.map(base('time')))
+    const bytes = spread(rounds.map(base('bytes')))
+    return [
+      name,
+      `${ns.median.toFixed(0)} (${ns.min.toFixed(0)} to ${ns.max.toFixed(0)})`,
+      bytes.median.toFixed(0),
+    ]
+  })
+  const unit = without === undefined ? 'ns' : `ns, above ${without}`
+  return table([group, unit, 'bytes'], rows)
+}
+
+function measure(group, name, what, dist) {
+  // For bytes the young generation is so large that nothing is ever collected: what is used is what was allocated.
+  const flags = what === 'bytes' ? ['--min-semi-space-size=512', '--max-semi-space-size=512'] : []
+  const path = fileURLToPath(new URL('./pieces-process.js', import.meta.url))
+  const child = spawnSync(
+    process.execPath,
+    ['--expose-gc', ...flags, path, group, name, what, given.operations, dist],
+    { encoding: 'utf8', env: { ...process.env, NODE_ENV: 'production' } },
+  )
+  if (child.status !== 0) throw new Error(`${group}, ${name}: ${child.stderr}`)
+  return JSON.parse(child.stdout)
+}
