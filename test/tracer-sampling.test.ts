@@ -586,7 +586,8 @@ describe('a remote sampler', () => {
       'an answer without end',
       res => {
         const more = (): void => {
-          if (!res.destroyed) res.write('x'.repeat(65_536), more)
+          if (res.destroyed || !res.socket || res.socket.destroyed) return
+          res.write('x'.repeat(65_536), error => error || setImmediate(more))
         }
         more()
       },
