@@ -105,8 +105,9 @@ export async function openServer({ load, backends }, job, routes) {
   const surroundings = { framework: job.framework, variant: job.variant, dist: job.dist, ports }
   const server = start(SERVERS, here('requests/server.cjs'), JSON.stringify(surroundings))
   const { port } = await server.answer()
-  const sampled = variants[job.variant].sampled ?? true
-  const request = (path, until) => load.ask({ port, path, sampled, connections: CONNECTIONS, ...until })
+  const { header = 'traceparent', sampled = true } = variants[job.variant]
+  const request = (path, until) =>
+    load.ask({ port, path, header, sampled, connections: CONNECTIONS, ...until })
   for (const path of routes) await request(path, { requests: WARM_UP[path] })
   return {
     job,

@@ -17,13 +17,14 @@ process.on('message', async job => process.send(await load(job)))
 async function load({
   port,
   path,
+  header,
   sampled,
   connections,
   milliseconds = Infinity,
   requests: count = Infinity,
   leave = false,
 }) {
-  const requests = requestsFor(port, path, sampled)
+  const requests = requestsFor(port, path, header, sampled)
   const start = performance.now()
   const shared = {
     port,
@@ -115,16 +116,20 @@ function withResolvers() {
   return { promise, resolve }
 }
 
+const HEADERS = {
+  traceparent: (trace, span, flag) => `00-${trace}-${span}-0${flag}`,
+  'uber-trace-id': (trace, span, flag) => `${trace}:${span}:0:${flag}`,
+}
+
 /** `:id` in the path becomes a number of five digits. */
-function requestsFor(port, path, sampled) {
-  const flag = sampled ? 1 : 0
+function requestsFor(port, path, header, sampled) {
   return Array.from({ length: DISTINCT_REQUESTS }, () => {
     const trace = randomBytes(16).toString('hex')
     const span = randomBytes(8).toString('hex')
     const id = String(10_000 + Math.floor(Math.random() * 90_000))
     return Buffer.from(
       `GET ${path.replace(':id', id)} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nAccept: application/json\r\n` +
-        `User-Agent: bench\r\ntraceparent: 00-${trace}-${span}-0${flag}\r\nuber-trace-id: ${trace}:${span}:0:${flag}\r\n\r\n`,
+        `User-Agent: bench\r\n${header}: ${HEADERS[header](trace, span, sampled ? 1 : 0)}\r\n\r\n`,
     )
   })
 }

@@ -2,6 +2,7 @@
 // make(framework, { dist, ports }) is called before the framework is required, and gives
 //   begin(app)  puts the variant before the routes      end(app)   behind them
 //   fetch(url, request)  the call to the next service   flush()    sends what waits
+// `header` is the trace header that its requests bring (default: traceparent), `sampled: false` what that decides.
 
 const { resolve } = require('node:path')
 const byHand = require('./by-hand.cjs')
@@ -67,6 +68,7 @@ const variants = {
   },
   'smallest-jaeger': {
     label: 'smallest by hand with jaeger-client, UDP',
+    header: 'uber-trace-id',
     spans: true,
     make: (framework, { ports }) => ({
       ...byHand.smallestOver(framework, jaegerTracer(ports)),
@@ -75,6 +77,7 @@ const variants = {
   },
   'express-opentracing': {
     label: 'express-opentracing with jaeger-client, UDP',
+    header: 'uber-trace-id',
     frameworks: ['express'],
     spans: true,
     make: (_framework, { ports }) => {
