@@ -471,6 +471,47 @@ for (const [major, express] of majors) {
       )
     })
 
+    test('request and response get no property of ours: each would be a new shape for V8', async () => {
+      const keys: string[][] = []
+      const look: RequestHandler = (req, res, next) => {
+        keys.push([req, res].flatMap(Reflect.ownKeys).map(String))
+        next()
+      }
+      const app = express()
+      app.use(look, tracingMiddleware({ tracer: recordingTracer() }), look)
+      app.get('/a', ok)
+      await serving(recordingTracer(), app, agent => agent.get('/a').expect(200))
+      assert.equal(keys.length, 2)
+      assert.deepEqual(keys[1], keys[0])
+    })
+
+    test('an app of another copy of Express as a handler, which sets prototypes of its own: the span ends, once', async () => {
+      const [, other] = majors.find(([name]) => name !== major) as (typeof majors)[number]
+      const tracer = recordingTracer()
+      const app = express()
+      app.use(tracingMiddleware({ tracer }))
+      const inner = other()
+      inner.get('/a', ok)
+      app.use((req, res) => inner(req as never, res as never))
+      const [span] = await serving(tracer, app, agent => agent.get('/a').expect(200))
+      assert.equal(span?.finishCount, 1)
+      assert.equal(span?.tags['http.status_code'], 200)
+    })
+
+    test("a listener for the response's close finds the span, and what it sets is kept", async () => {
+      const tracer = recordingTracer()
+      const app = express()
+      app.use(tracingMiddleware({ tracer }))
+      app.get('/a', (req, res) => {
+        const told = (event: string) => getSpan(req)?.setTag(event, activeSpan() === getSpan(req))
+        req.on('close', () => told('request'))
+        res.on('finish', () => told('finish')).on('close', () => told('close'))
+        res.send('ok')
+      })
+      const [span] = await serving(tracer, app, agent => agent.get('/a').expect(200))
+      assert.deepEqual([span?.tags.finish, span?.tags.close, span?.finishCount], [true, true, 1])
+    })
+
     test('F069: a request and response of node-mocks-http', async () => {
       const tracer = recordingTracer()
       const app = express()

@@ -14,6 +14,7 @@ import plugin, {
   tracingPlugin,
 } from '../src/fastify/index.ts'
 import { type RecordedSpan, type RecordingTracer, recordingTracer } from '../src/testing/index.ts'
+import { createTracer } from '../src/tracer/index.ts'
 import { ask, eventually, leave } from './client.ts'
 
 const majors: [name: string, fastify: typeof fastify5][] = [
@@ -222,7 +223,7 @@ for (const [major, fastify] of majors) {
         if (request.url === '/throws') throw new Error('too early')
         if (request.url === '/answers') return reply.code(429).send('slow down')
       })
-      await app.register(tracingPlugin, { tracer })
+      await app.register(plugin, { tracer })
       app.get('/*', () => 'x')
       assert.equal((await app.inject('/throws')).statusCode, 500)
       assert.equal((await app.inject('/answers')).statusCode, 429)
@@ -270,6 +271,18 @@ for (const [major, fastify] of majors) {
         assert.equal(got.filter(item => item === mine).length, 4)
         assert.equal(got.filter(item => item === true).length, 5)
       }))
+
+    test('the sampler sees the route in the name', async () => {
+      const seen: string[] = []
+      const sample = ({ operationName }: { operationName: string }) => seen.push(operationName) > 0
+      const tracer = createTracer({ exporter: { export() {} }, sampler: { sample } })
+      const app = (fastify as typeof import('fastify').default)()
+      await app.register(plugin, { tracer })
+      app.get('/users/:id', () => 'x')
+      for (const path of ['/users/7', '/nowhere']) await app.inject(path)
+      await tracer.close()
+      assert.deepEqual(seen, ['GET /users/:id', 'GET'])
+    })
 
     test('404 of the default handler, of an own one, and by reply.callNotFound: the method alone', () =>
       traced(fastify, async ({ app, ended }) => {
@@ -379,7 +392,7 @@ for (const [major, fastify] of majors) {
       const tracer = recordingTracer()
       const app = fastify() as unknown as FastifyInstance
       await app.register(tracingPlugin, { tracer, prefix: '/api', logLevel: 'warn' } as never)
-      await app.register(tracingPlugin, { tracer })
+      await app.register(plugin, { tracer })
       app.get('/x', () => 'x')
       await app.inject('/x')
       await app.close()

@@ -2,42 +2,56 @@
 // and nowhere else.
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Span, SpanContext, Tracer } from 'opentracing'
-import { readAttributes } from './attributes.ts'
-import { registry, runInScope, type Scope } from './context.ts'
+import { pathOf, readAttributes } from './attributes.ts'
+import { registry, runInScope } from './context.ts'
 import { failureFields } from './failure.ts'
+import type { Held } from './held.ts'
 import { MAX_NAME_LENGTH, operationNameOf } from './names.ts'
-import type { OutcomeState, RequestState, ServerSettings } from './options.ts'
+import type { OutcomeState, ServerSettings } from './options.ts'
 import { cleanText } from './privacy.ts'
-import type { Exchange, Framework, Handling } from './seam.ts'
-import { wasNamed } from './start.ts'
+import type { Exchange, Framework } from './seam.ts'
+import { type Receiver, wasNamed } from './start.ts'
 import { ask, watch } from './trouble.ts'
 
+type Aborted = 'before response' | 'during response'
+
 /** A traced request. It is the scope that its async code carries, and lets go of everything when it closes. */
-export class TracedExchange<Request> implements Handling, Scope {
+export class TracedExchange<Request> implements Held {
   span: Span | undefined
   ended: SpanContext | undefined
   readonly tracer: Tracer
-  readonly parent = undefined
-  #framework: Framework<Request>
-  #settings: ServerSettings<Request>
+  readonly parent: undefined
+  readonly #framework: Framework<Request>
+  readonly #settings: ServerSettings<Request>
   #exchange: Exchange<Request> | undefined
-  #state: RequestState<Request> | undefined
+  readonly #method: string
+  readonly #name: string
+  /** The connection of an HTTP/1 request; one of HTTP/2 has a stream instead. */
+  #socket: Socket | undefined
   #failure: { error: unknown; afterHeaders: boolean } | undefined
 
   constructor(
     framework: Framework<Request>,
     settings: ServerSettings<Request>,
     exchange: Exchange<Request>,
-    state: RequestState<Request>,
     span: Span,
+    name: string,
+    method: string,
+    socket: Socket | undefined,
   ) {
+    this.span = span
+    this.ended = undefined
+    this.tracer = settings.tracer
+    this.parent = undefined
     this.#framework = framework
     this.#settings = settings
-    this.tracer = settings.tracer
     this.#exchange = exchange
-    this.#state = state
-    this.span = span
+    this.#method = method
+    this.#name = name
+    this.#socket = socket
+    this.#failure = undefined
   }
 
   run<T>(next: () => T): T {
@@ -51,62 +65,49 @@ export class TracedExchange<Request> implements Handling, Scope {
     this.#failure ??= { error, afterHeaders: this.#exchange.res.headersSent }
   }
 
-  /** The response has left, or its connection is gone. */
   close(): void {
     const { span } = this
-    if (span === undefined || this.#exchange === undefined || this.#state === undefined) return
-    const settings = this.#settings
-    const outcome = this.#outcome(span, this.#exchange, this.#state)
+    const exchange = this.#exchange
+    if (span === undefined || exchange === undefined) return
+    const { report, decorateSpan } = this.#settings
+    const { req, res } = exchange
+    const aborted = wasCut(res, this.#socket) ? cutWhen(req, res) : undefined
+    const statusCode = aborted === 'before response' ? undefined : res.statusCode
+    const route = this.#route(exchange)
+    const outcome = this.#settings.asksOutcome
+      ? this.#outcome(span, exchange, route, statusCode, aborted)
+      : undefined
     registry.insideTracer++
     try {
       const context = span.context()
-      this.ended = watch(context, 'span', settings.report) ? undefined : context
-      this.#describe(span, this.#exchange, outcome)
+      this.ended = watch(context, 'span', report) ? undefined : context
+      this.#describe(span, exchange, route, statusCode, aborted, outcome)
     } catch (error) {
-      settings.report('span', error)
+      report('span', error)
     } finally {
       registry.insideTracer--
     }
-    if (settings.decorateSpan !== undefined) {
-      ask(settings.report, 'decorateSpan', settings.decorateSpan, { ...outcome, phase: 'end' })
+    if (decorateSpan !== undefined && outcome !== undefined) {
+      ask(report, 'decorateSpan', decorateSpan, { ...outcome, phase: 'end' })
+      wasNamed(span)
     }
     registry.insideTracer++
     try {
-      watch(span.finish(), 'finish', settings.report)
+      watch(span.finish(), 'finish', report)
     } catch (error) {
-      settings.report('finish', error)
+      report('finish', error)
     } finally {
       registry.insideTracer--
       this.span = undefined
       this.#exchange = undefined
-      this.#state = undefined
+      this.#socket = undefined
       this.#failure = undefined
     }
   }
 
-  #outcome(
-    span: Span,
-    { req, res, request }: Exchange<Request>,
-    state: RequestState<Request>,
-  ): OutcomeState<Request> {
-    const aborted = wasCut(req, res) ? cutWhen(req, res) : undefined
-    return {
-      // Not `...state`: V8 makes a dictionary of it, which costs more than all the rest of this file.
-      request: state.request,
-      response: state.response,
-      method: state.method,
-      path: state.path,
-      span,
-      route: this.#route(request),
-      statusCode: aborted === 'before response' ? undefined : res.statusCode,
-      error: this.#failure?.error,
-      aborted,
-    }
-  }
-
-  #route(request: Request): string | undefined {
+  #route(exchange: Exchange<Request>): string | undefined {
     try {
-      const route = this.#framework.route(request)
+      const route = this.#framework.route(exchange)
       return route === undefined ? undefined : cleanText(route, MAX_NAME_LENGTH)
     } catch (error) {
       this.#settings.report('route', error)
@@ -114,57 +115,101 @@ export class TracedExchange<Request> implements Handling, Scope {
     }
   }
 
-  #describe(span: Span, { req, target, request }: Exchange<Request>, outcome: OutcomeState<Request>): void {
-    const settings = this.#settings
-    const { route, statusCode, aborted } = outcome
-    const tags: Record<string, unknown> = {}
-    if (statusCode !== undefined) tags['http.status_code'] = statusCode
-    if (route !== undefined) tags['http.route'] = route
-    if (aborted !== undefined) tags.aborted = aborted
-    if (this.#failed(outcome)) tags.error = true
-    // Said aloud: a tracer that knows the status rule of its format must not know better than `isError`.
-    else if (settings.isError !== undefined && (statusCode ?? 0) >= 500) tags.error = false
-    if (settings.lateAttributes.length > 0) {
-      const source = { req, target, read: (name: string) => this.#framework.read(request, name) }
-      readAttributes(settings.lateAttributes, source, settings.secret, settings.report, tags)
+  #outcome(
+    span: Span,
+    { request, res, target }: Exchange<Request>,
+    route: string | undefined,
+    statusCode: number | undefined,
+    aborted: Aborted | undefined,
+  ): OutcomeState<Request> {
+    return {
+      request,
+      response: res,
+      method: this.#method,
+      path: pathOf(target),
+      span,
+      route,
+      statusCode,
+      error: this.#failure?.error,
+      aborted,
     }
-    watch(span.addTags(tags), 'addTags', settings.report)
-    this.#name(span, outcome)
-    if (this.#failure !== undefined)
-      watch(span.log(failureFields(this.#failure.error, settings.secret)), 'log', settings.report)
-    if (aborted !== undefined)
-      watch(span.log({ event: 'aborted', message: ABORT_MESSAGES[aborted] }), 'log', settings.report)
   }
 
-  #failed(outcome: OutcomeState<Request>): boolean {
-    const { statusCode } = outcome
-    const own = ask(this.#settings.report, 'isError', this.#settings.isError, outcome)
-    if (typeof own === 'boolean') return own
+  #describe(
+    span: Span,
+    { req, target, request }: Exchange<Request>,
+    route: string | undefined,
+    statusCode: number | undefined,
+    aborted: Aborted | undefined,
+    outcome: OutcomeState<Request> | undefined,
+  ): void {
+    const { lateAttributes, secret, report } = this.#settings
+    const failure = this.#failure
+    const tags = endTags(statusCode, route)
+    if (aborted !== undefined) tags.aborted = aborted
+    const failed = this.#failed(statusCode, outcome)
+    if (failed !== undefined) tags.error = failed
+    if (lateAttributes.length > 0) {
+      const source = { req, target, read: (name: string) => this.#framework.read(request, name) }
+      readAttributes(lateAttributes, source, secret, report, tags)
+    }
+    const added = (span as Receiver).addTags(tags, lateAttributes.length === 0)
+    if (added !== span) watch(added, 'addTags', report)
+    this.#rename(span, route, outcome)
+    if (failure !== undefined) watch(span.log(failureFields(failure.error, secret)), 'log', report)
+    if (aborted !== undefined)
+      watch(span.log({ event: 'aborted', message: ABORT_MESSAGES[aborted] }), 'log', report)
+  }
+
+  /** The tag `error`; undefined: there is no need to say anything. */
+  #failed(statusCode: number | undefined, outcome: OutcomeState<Request> | undefined): boolean | undefined {
+    const { isError, report } = this.#settings
+    if (isError !== undefined && outcome !== undefined) {
+      const own = ask(report, 'isError', isError, outcome)
+      // Said aloud: a tracer that knows the status rule of its format must not know better than `isError`.
+      if (typeof own === 'boolean') return own || (statusCode ?? 0) >= 500 ? own : undefined
+    }
     if (statusCode !== undefined && statusCode >= 500) return true
     // An error that the app's own handler has turned into an answer was not thrown past the framework.
-    return this.#failure !== undefined && (statusCode === undefined || this.#failure.afterHeaders)
+    const thrown = this.#failure !== undefined && (statusCode === undefined || this.#failure.afterHeaders)
+    return thrown || undefined
   }
 
-  #name(span: Span, outcome: OutcomeState<Request>): void {
-    if (wasNamed(span)) return
-    const { operationName } = this.#settings
-    if (typeof operationName === 'string') return
-    const own = ask(this.#settings.report, 'operationName', operationName, outcome)
+  #rename(span: Span, route: string | undefined, outcome: OutcomeState<Request> | undefined): void {
+    const { operationName, report } = this.#settings
+    if (wasNamed(span) || typeof operationName === 'string') return
+    const own =
+      operationName !== undefined && outcome !== undefined
+        ? ask(report, 'operationName', operationName, outcome)
+        : undefined
     const isOwn = typeof own === 'string' && own !== ''
-    const name = isOwn ? cleanText(own, MAX_NAME_LENGTH) : operationNameOf(outcome.method, outcome.route)
-    watch(span.setOperationName(name), 'setOperationName', this.#settings.report)
+    const name = isOwn ? cleanText(own, MAX_NAME_LENGTH) : operationNameOf(this.#method, route)
+    if (name === this.#name) return
+    const renamed = span.setOperationName(name)
+    if (renamed !== span) watch(renamed, 'setOperationName', report)
   }
+}
+
+/** In one piece each, as nearly all requests have them: what is added one by one costs more. */
+function endTags(statusCode: number | undefined, route: string | undefined): Record<string, unknown> {
+  if (statusCode === undefined) return route === undefined ? {} : { 'http.route': route }
+  return route === undefined
+    ? { 'http.status_code': statusCode }
+    : { 'http.status_code': statusCode, 'http.route': route }
 }
 
 /** Whether the connection was gone before all of the response was. */
-function wasCut(req: IncomingMessage, res: ServerResponse & { stream?: { rstCode?: number } }): boolean {
+function wasCut(
+  res: ServerResponse & { stream?: { rstCode?: number } },
+  socket: Socket | undefined,
+): boolean {
   // `writableEnded` tells a cut response from a complete one in every protocol; `writableFinished` does not.
   if (!res.writableEnded) return true
   // What was lost after `end()`, the socket alone knows, or the HTTP/2 stream (rows R-ABORT-AFTER-END, R-H2-RESET).
-  return req.httpVersionMajor >= 2 ? (res.stream?.rstCode ?? 0) !== 0 : Boolean(req.socket?.errored)
+  return socket === undefined ? (res.stream?.rstCode ?? 0) !== 0 : Boolean(socket.errored)
 }
 
-function cutWhen(req: IncomingMessage, res: ServerResponse): 'before response' | 'during response' {
+function cutWhen(req: IncomingMessage, res: ServerResponse): Aborted {
   // A whole answer to half an upload was written when nobody was there any more (row R-ABORT-UPLOAD-ANSWERED).
   const toNobody = !req.complete && res.writableEnded
   return res.headersSent && !toNobody ? 'during response' : 'before response'

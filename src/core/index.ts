@@ -31,6 +31,7 @@ export {
 } from './privacy.ts'
 export type { Exchange, Framework, Handling, ServerTracing } from './seam.ts'
 export { createServerTracing, getHandling, getSpan } from './server.ts'
+export type { StartOptions } from './start.ts'
 export { createReport, type OnError, type Report, watch } from './trouble.ts'
 export {
   endScope,

@@ -2,10 +2,11 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import opentracing, { type Span, type Tracer } from 'opentracing'
-import { type Attribute, cleanTags, parseAttributes } from './attributes.ts'
+import { type Attribute, cleanTags, parseAttributes, pathOf } from './attributes.ts'
 import { aFunction, aTracer, type Checks, checkOptions, isPlainObject, someTexts } from './checks.ts'
 import { MAX_NAME_LENGTH } from './names.ts'
 import { cleanText } from './privacy.ts'
+import type { Exchange } from './seam.ts'
 import { createIsSecret, type IsSecret } from './secrets.ts'
 import { ask, createReport, messageOf, type OnError, type Report } from './trouble.ts'
 
@@ -95,7 +96,7 @@ export interface ServerSettings<Request> {
   readonly tracer: Tracer
   readonly operationName: ServerTracingOptions<Request>['operationName']
   readonly tags: Record<string, unknown> | undefined
-  readonly ignored: ((state: RequestState<Request>) => boolean) | undefined
+  readonly ignored: ((exchange: Exchange<Request>) => boolean) | undefined
   readonly earlyAttributes: readonly Attribute[]
   readonly lateAttributes: readonly Attribute[]
   readonly decorateSpan: ((state: SpanState<Request>) => void) | undefined
@@ -103,6 +104,8 @@ export interface ServerSettings<Request> {
   readonly isPublic: ((state: RequestState<Request>) => boolean) | undefined
   readonly traceResponseHeader: string | undefined
   readonly isError: ((state: OutcomeState<Request>) => boolean) | undefined
+  /** Whether any function of the user's wants to know how the request went. */
+  readonly asksOutcome: boolean
   readonly secret: IsSecret
   readonly report: Report
 }
@@ -167,6 +170,7 @@ export function resolveOptions<Request>(
     isPublic: typeof publicEndpoint === 'function' ? publicEndpoint : publicEndpoint ? () => true : undefined,
     traceResponseHeader: given.traceResponseHeader,
     isError: given.isError,
+    asksOutcome: [given.decorateSpan, given.isError, given.operationName].some(aFunction),
     secret: createIsSecret(given.secretKeys),
     report,
   }
@@ -189,7 +193,7 @@ function attributesOfEnvironment(report: Report): Attribute[] {
 function toIgnored<Request>(
   ignores: readonly Ignore<Request>[],
   report: Report,
-): ((state: RequestState<Request>) => boolean) | undefined {
+): ServerSettings<Request>['ignored'] {
   const paths = new Set<string>()
   const prefixes: string[] = []
   const patterns: RegExp[] = []
@@ -202,11 +206,20 @@ function toIgnored<Request>(
     else paths.add(item)
   }
   if (ignores.length === 0) return undefined
-  return state =>
-    paths.has(state.path) ||
-    prefixes.some(prefix => state.path.startsWith(prefix)) ||
-    patterns.some(pattern => pattern.test(state.path)) ||
-    predicates.some(ignored => ask(report, 'ignore', ignored, state) === true)
+  return exchange => {
+    const path = pathOf(exchange.target)
+    return (
+      paths.has(path) ||
+      prefixes.some(prefix => path.startsWith(prefix)) ||
+      patterns.some(pattern => pattern.test(path)) ||
+      predicates.some(ignored => ask(report, 'ignore', ignored, stateOf(exchange)) === true)
+    )
+  }
+}
+
+/** What the user's functions are told of a request. */
+export function stateOf<Request>({ req, res, target, request }: Exchange<Request>): RequestState<Request> {
+  return { request, response: res, method: req.method ?? 'GET', path: pathOf(target) }
 }
 
 function isText(value: unknown): boolean {

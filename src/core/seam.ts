@@ -10,7 +10,9 @@ export interface Framework<Request> {
   /** What the options are given to, for errors: `tracingMiddleware(options)`. */
   readonly made: string
   /** The template of the route that matched, with all mounted prefixes; asked when the response has left. */
-  route(request: Request): string | undefined
+  route(exchange: Exchange<Request>): string | undefined
+  /** Whether it sets the prototype of each request and response, as Express does. @default false */
+  readonly setsPrototypes?: boolean
   /** A property of the framework's request (`params`, `user`, `body`), for `tracedRequestAttributes`. */
   read(request: Request, name: string): unknown
 }
@@ -25,6 +27,8 @@ export interface Exchange<Request> {
   readonly target: string
   /** The framework's request, for callbacks and attributes. */
   readonly request: Request
+  /** The template of the route, where the framework knows it before any handler runs. */
+  readonly route?: string | undefined
 }
 
 /** A request in the hands of core. There is no finish: core ends the span when the response closes. */

@@ -9,7 +9,8 @@ export type { ServerTracingOptions } from '../core/index.ts'
 const express: Framework<Request> = {
   component: 'express',
   made: 'tracingMiddleware(options)',
-  route: routeOf,
+  setsPrototypes: true,
+  route: ({ request }) => routeOf(request),
   read: (request, name) =>
     name === 'params' ? paramsOf(request) : (request as unknown as Record<string, unknown>)[name],
 }

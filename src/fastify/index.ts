@@ -1,6 +1,6 @@
 // Fastify 4 and 5.
 
-import type { FastifyPluginAsync, FastifyRequest, RouteOptions } from 'fastify'
+import type { FastifyContextConfig, FastifyPluginAsync, FastifyRequest, RouteOptions } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import {
   createReport,
@@ -26,7 +26,7 @@ declare module 'fastify' {
 const fastify: Framework<FastifyRequest> = {
   component: 'fastify',
   made: 'tracingPlugin options',
-  route: request => request.routeOptions?.url,
+  route: ({ request, route }) => (request.is404 ? undefined : route),
   read: (request, name) => (request as unknown as Record<string, unknown>)[name],
 }
 
@@ -67,21 +67,23 @@ const tracing: FastifyPluginAsync<ServerTracingOptions<FastifyRequest>> = async 
     tracingOf(route.config?.tracing)
   })
   // Only a route that was added before this plugin was loaded comes here unchecked: then it is too late to refuse.
-  const tracingOfRequest = (request: FastifyRequest) => {
+  const tracingOfRoute = (config: FastifyContextConfig | undefined) => {
     try {
-      return tracingOf(request.routeOptions?.config?.tracing)
+      return tracingOf(config?.tracing)
     } catch (error) {
       report('config.tracing', error)
       return everywhere
     }
   }
   app.addHook('onRequest', function tracingOnRequest(request, reply, next) {
-    const { raw, originalUrl } = request
-    const handling = tracingOfRequest(request)?.begin({
-      req: raw as never,
+    // Fastify makes this object anew whenever it is asked for.
+    const { config, url } = request.routeOptions ?? {}
+    const handling = tracingOfRoute(config)?.begin({
+      req: request.raw as never,
       res: reply.raw as never,
-      target: originalUrl,
+      target: request.originalUrl,
       request,
+      route: url,
     })
     if (handling === undefined) next()
     else handling.run(next)

@@ -2,7 +2,12 @@
 
 import { Stream } from 'node:stream'
 import type { Context, Middleware } from 'koa'
-import { createServerTracing, type Framework, type ServerTracingOptions } from '../core/index.ts'
+import {
+  createServerTracing,
+  type Framework,
+  type Handling,
+  type ServerTracingOptions,
+} from '../core/index.ts'
 import { noteMounts, routeOf } from './route.ts'
 
 export type { ServerTracingOptions } from '../core/index.ts'
@@ -10,7 +15,7 @@ export type { ServerTracingOptions } from '../core/index.ts'
 const koa: Framework<Context> = {
   component: 'koa',
   made: 'tracingMiddleware(options)',
-  route: routeOf,
+  route: ({ request }) => routeOf(request),
   read: (ctx, name) =>
     (ctx.request as unknown as Record<string, unknown>)[name] ?? ctx[name] ?? ctx.state?.[name],
 }
@@ -28,22 +33,34 @@ export function tracingMiddleware(options?: ServerTracingOptions<Context>): Midd
   const tracing = createServerTracing(koa, options)
   const keptHeader = options?.traceResponseHeader
   let known: unknown
-  return async function tracingMiddleware(ctx, next) {
+  return function tracingMiddleware(ctx, next) {
     if (ctx.app !== known) {
       known = ctx.app
       noteMounts(ctx.app.context)
     }
-    const handling = tracing.begin({ req: ctx.req, res: ctx.res, target: ctx.originalUrl, request: ctx })
+    const { req, res } = ctx
+    const handling = tracing.begin({ req, res, target: ctx.originalUrl, request: ctx })
     if (keptHeader !== undefined) keepOnError(ctx, keptHeader)
+    let done: Promise<unknown>
     try {
-      await handling.run(next)
+      done = handling.run(next)
     } catch (error) {
       handling.fail(error)
       throw error
     }
-    // A body that fails on its way is told to ctx.onerror alone (row R-STREAM-ERROR-BEFORE).
-    if (ctx.body instanceof Stream) ctx.body.once('error', error => handling.fail(error))
+    // Beside the app's own promise, not around it: nobody waits for one of ours.
+    if (handling.span !== undefined && typeof done?.then === 'function')
+      done.then(
+        () => followBody(ctx, handling),
+        (error: unknown) => handling.fail(error),
+      )
+    return done
   }
+}
+
+/** A body that fails on its way is told to ctx.onerror alone (row R-STREAM-ERROR-BEFORE). */
+function followBody({ body }: Context, handling: Handling): void {
+  if (body instanceof Stream) body.once('error', error => handling.fail(error))
 }
 
 /** Koa's error answer removes every header that was set before the error; this one it does not get to see. */

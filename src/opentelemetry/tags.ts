@@ -88,8 +88,7 @@ export class Tags {
     let shape: TagShape = NO_NAMES
     for (const name of this.#values.keys()) shape = shape.known(name) ?? shape.with(name)
     const source = { shape, values: [...this.#values.values()], extra: this.#failure }
-    // It reads these three fields of a span, and is declared for spans of our own tracer.
-    const facts = writeAttributes(source as never, this.#conventions, sink)
+    const facts = writeAttributes(source, this.#conventions, sink)
     if (this.#surplus !== undefined) Object.assign(sink.attributes, this.#surplus)
     this.#surplus = undefined
     return { attributes: sink.attributes, facts }

@@ -5,7 +5,6 @@ import { operationNameOf } from '../core/index.ts'
 import type { SpanLog } from './exporter.ts'
 import { isOriginOf, NO_ORIGIN, type Origin, readOrigin } from './origin.ts'
 import type { TagShape } from './shape.ts'
-import type { LeanSpan } from './span.ts'
 import type { TagValue } from './value.ts'
 
 /**
@@ -146,19 +145,25 @@ function makePlan(names: readonly string[]): Plan {
 
 const facts: SpanFacts = { kind: KINDS.internal, failed: false, message: undefined }
 
+/** What is read of a span. */
+export interface TagSource {
+  readonly shape: TagShape
+  readonly values: readonly TagValue[]
+  readonly extra: { readonly logs: readonly SpanLog[] } | undefined
+}
+
 /**
  * Puts a span's tags into `sink`, under the names asked for.
  *
  * @returns the span's kind and outcome; valid until the next call
  */
 export function writeAttributes(
-  { shape, values, extra }: LeanSpan,
+  { shape, values: tags, extra }: TagSource,
   conventions: SemanticConventions,
   sink: AttributeSink,
 ): SpanFacts {
   const plan = planOf(shape)
   const { rules } = plan
-  const tags = values as readonly TagValue[]
   facts.kind = plan.kind === -1 ? KINDS.internal : kindOf(tags[plan.kind])
   const target = plan.hasDerived ? withoutRepeats(shape, sink) : sink
   for (let i = 0; i < rules.length; i++) {

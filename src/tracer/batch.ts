@@ -269,16 +269,23 @@ export class Batch {
   }
 }
 
-/** About how many bytes a span takes, here and on the wire. */
+/** About how many bytes a span takes, here and on the wire. Counted once, since what is counted is taken off again. */
 export function weightOf(span: LeanSpan): number {
-  const { shape, values, extra } = span
-  let weight = 200 + span.operationName.length
-  if (values !== undefined) {
-    for (let i = 0; i < shape.size; i++) {
-      const value = values[i]
-      weight +=
-        typeof value === 'string' ? 32 + value.length : typeof value === 'object' ? lengthOfList(value) : 32
-    }
+  if (span.weight === 0) span.weight = weigh(span)
+  return span.weight
+}
+
+function weigh({ operationName, names, slots, early, extra }: LeanSpan): number {
+  let weight = 200 + operationName.length
+  if (early !== undefined) {
+    // Of these one is of any length.
+    const url = early['http.url']
+    weight += 300 + (typeof url === 'string' ? url.length : 0)
+  }
+  for (let i = 0; i < names.size; i++) {
+    const value = slots?.[i]
+    weight +=
+      typeof value === 'string' ? 32 + value.length : typeof value === 'object' ? lengthOfList(value) : 32
   }
   return extra === undefined
     ? weight

@@ -49,7 +49,8 @@ export function fromHex(text: string, at: number): number {
   let word = 0
   for (let i = at; i < at + 8; i++) {
     const c = text.charCodeAt(i)
-    word = (word << 4) | (c <= 57 /* 9 */ ? c - 48 : c - 87)
+    // A letter has bit 64. No branch: which of the two comes next cannot be foretold, and this runs for every span.
+    word = (word << 4) | ((c & 15) + (c >> 6) * 9)
   }
   return word
 }

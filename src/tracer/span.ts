@@ -39,6 +39,8 @@ export const MAX_NAME_LENGTH = 256
 export const SAMPLING_PRIORITY = 'sampling.priority'
 const OPEN = -1
 
+type HandedOver = Readonly<Record<string, unknown>> | undefined
+
 /** What most spans have none of. */
 class Extra {
   logs: SpanLog[] = []
@@ -51,14 +53,23 @@ class Extra {
 export class LeanSpan extends opentracing.Span implements FinishedSpan {
   ctx: LeanSpanContext
   operationName: string
+  /** Whether setOperationName was called: the middleware asks, and then leaves the name alone. */
+  renamed: boolean
   /** Monotonic milliseconds. */
   readonly start: number
   /** The duration in nanoseconds; OPEN until the span is finished. */
   nanos: number
-  shape: TagShape
-  /** The values of the tags, in the order of the shape's names. Undefined for a span that nobody will see. */
-  values: TagValue[] | undefined
+  /** Whether anybody will see it. */
+  recording: boolean
+  // Tags that were handed over: read when somebody asks, which is nearly always the export.
+  early: HandedOver
+  late: HandedOver
+  // Of all other tags the names, and the values in their order.
+  names: TagShape
+  slots: TagValue[] | undefined
   extra: Extra | undefined
+  /** About how many bytes it takes; 0: not counted yet. */
+  weight: number
   /** Where it is in the list of open spans. */
   slot: number
 
@@ -66,11 +77,16 @@ export class LeanSpan extends opentracing.Span implements FinishedSpan {
     super()
     this.ctx = ctx
     this.operationName = name
+    this.renamed = false
     this.start = start
     this.nanos = OPEN
-    this.shape = NO_NAMES
-    this.values = recording ? roomForTags() : undefined
+    this.recording = recording
+    this.early = undefined
+    this.late = undefined
+    this.names = NO_NAMES
+    this.slots = undefined
     this.extra = undefined
+    this.weight = 0
     this.slot = -1
   }
 
@@ -83,25 +99,31 @@ export class LeanSpan extends opentracing.Span implements FinishedSpan {
   }
 
   override setOperationName(name: string): this {
-    if (this.nanos === OPEN) this.operationName = toName(name, MAX_NAME_LENGTH)
+    if (this.nanos === OPEN) {
+      this.operationName = toName(name, MAX_NAME_LENGTH)
+      this.renamed = true
+    }
     return this
   }
 
   override setTag(key: string, value: unknown): this {
     if (key === SAMPLING_PRIORITY) prioritise(this, value)
-    if (this.values !== undefined && this.nanos === OPEN) putTag(this, this.values, key, value)
+    if (this.recording && this.nanos === OPEN) putTag(this, this.values, key, value)
     return this
   }
 
-  override addTags(tags: Record<string, unknown>): this {
+  override addTags(tags: Record<string, unknown>, handedOver?: boolean): this {
     const priority = tags?.[SAMPLING_PRIORITY]
     if (priority !== undefined) prioritise(this, priority)
-    if (this.values !== undefined && this.nanos === OPEN) putTags(this, tags)
+    if (this.recording && this.nanos === OPEN) {
+      if (handedOver === true && this.late === undefined) this.late = tags
+      else putTags(this, tags)
+    }
     return this
   }
 
   override log(fields: Record<string, unknown>, timestamp?: number): this {
-    if (this.values !== undefined && this.nanos === OPEN) putLog(this, fields, timestamp)
+    if (this.recording && this.nanos === OPEN) putLog(this, fields, timestamp)
     return this
   }
 
@@ -125,7 +147,7 @@ export class LeanSpan extends opentracing.Span implements FinishedSpan {
   override finish(finishTime?: number): void {
     if (this.nanos !== OPEN) {
       this.ctx.trace.recorder.endedAgain(this)
-    } else if (this.values === undefined) {
+    } else if (!this.recording) {
       this.nanos = 0
     } else {
       const end = isTime(finishTime) ? finishTime - this.ctx.trace.anchor : now()
@@ -157,10 +179,24 @@ export class LeanSpan extends opentracing.Span implements FinishedSpan {
     return this.nanos / 1e6
   }
 
+  /** The names of its tags. */
+  get shape(): TagShape {
+    settle(this)
+    return this.names
+  }
+
+  /** The values of its tags, in the order of the shape's names. */
+  get values(): TagValue[] {
+    settle(this)
+    this.slots ??= roomForTags()
+    return this.slots
+  }
+
   get tags(): Readonly<Record<string, TagValue>> {
     const tags: Record<string, TagValue> = Object.create(null)
-    this.shape.names.forEach((name, i) => {
-      tags[name] = this.values?.[i] as TagValue
+    const { shape, values } = this
+    shape.names.forEach((name, i) => {
+      tags[name] = values[i] as TagValue
     })
     return tags
   }
@@ -181,20 +217,30 @@ export function extraOf(span: LeanSpan): Extra {
 }
 
 /** An array that need not grow for the tags that most spans have. */
-export function roomForTags(): TagValue[] {
+function roomForTags(): TagValue[] {
   return [NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE]
 }
 
 const NONE = undefined as unknown as TagValue
 
+/** Puts the tags that were handed over where the others are. */
+function settle(span: LeanSpan): void {
+  const { early, late } = span
+  if (early === undefined && late === undefined) return
+  span.early = undefined
+  span.late = undefined
+  if (early !== undefined) putTags(span, early)
+  if (late !== undefined) putTags(span, late)
+}
+
 function putTag(span: LeanSpan, values: TagValue[], name: string, given: unknown): void {
   const { limits } = span.ctx.trace.recorder
   const value = toTagValue(given, limits.valueLength)
   if (value === undefined) return
-  const known = span.shape.known(name)
+  const known = span.names.known(name)
   if (known !== undefined && known.size <= limits.tags) {
     values[known.size - 1] = value
-    span.shape = known
+    span.names = known
   } else {
     putNewTag(span, values, toName(name, MAX_NAME_LENGTH), value)
   }
@@ -202,13 +248,13 @@ function putTag(span: LeanSpan, values: TagValue[], name: string, given: unknown
 
 /** A tag that is there already, or that no span has had at this place. */
 function putNewTag(span: LeanSpan, values: TagValue[], name: string, value: TagValue): void {
-  const { shape } = span
+  const { names: shape } = span
   const at = shape.names.indexOf(name)
   if (at !== -1) {
     values[at] = value
   } else if (shape.size < span.ctx.trace.recorder.limits.tags) {
     values[shape.size] = value
-    span.shape = shape.known(name) ?? shape.with(name)
+    span.names = shape.known(name) ?? shape.with(name)
   } else {
     extraOf(span).droppedTags++
   }
@@ -216,7 +262,7 @@ function putNewTag(span: LeanSpan, values: TagValue[], name: string, value: TagV
 
 /** Sets all of `tags`; one that cannot be read (a getter that throws) ends it. */
 export function putTags(span: LeanSpan, tags: Readonly<Record<string, unknown>>): void {
-  const values = span.values as TagValue[]
+  const { values } = span
   try {
     for (const key in tags) putTag(span, values, key, tags[key])
   } catch (error) {
@@ -261,8 +307,7 @@ export function applyPriority(trace: Trace, priority: unknown): void {
 function prioritise(span: LeanSpan, priority: unknown): void {
   const { trace } = span.ctx
   applyPriority(trace, priority)
-  if (trace.sampled === true && span.values === undefined && span.nanos === OPEN)
-    span.ctx.trace.recorder.wanted(span)
+  if (trace.sampled === true && !span.recording && span.nanos === OPEN) span.ctx.trace.recorder.wanted(span)
 }
 
 /** Within what 64 bits of nanoseconds can say. */

@@ -1,7 +1,7 @@
 // Our OpenTracing tracer: who is whose parent, which traces are recorded, and the account of all of it.
 
 import opentracing, { type Span, type SpanContext, type SpanOptions } from 'opentracing'
-import { type Report, watch } from '../core/index.ts'
+import { type Report, type StartOptions, watch } from '../core/index.ts'
 import { joinLifecycle } from '../lifecycle/index.ts'
 import type { MigrationMeter, Propagation } from '../propagation/index.ts'
 import { Batch, type DroppedSpans } from './batch.ts'
@@ -22,7 +22,6 @@ import {
   MAX_NAME_LENGTH,
   putTags,
   type Recorder,
-  roomForTags,
   SAMPLING_PRIORITY,
   type SpanLimits,
 } from './span.ts'
@@ -144,11 +143,16 @@ class OurTracer extends opentracing.Tracer implements LeanTracer, Recorder {
     const context = ofNewSpan(trace, above, parent?.bag)
     const span = new LeanSpan(context, operationName, start, this.#records(trace, isRoot))
     this.#started++
-    if (span.values === undefined) return span
+    if (!span.recording) return span
+    // The export will want them, and then the caller's text is far away.
+    trace.readWords()
     if (isRoot) this.#keeper?.begin(span)
     if (trace.sampled) this.#sampled++
     this.#open.add(span)
-    if (tags !== undefined) putTags(span, tags)
+    if (tags !== undefined) {
+      if (options !== undefined && (options as StartOptions).handedOver === true) span.early = tags
+      else putTags(span, tags)
+    }
     if (isRoot && trace.debugId !== undefined) span.setTag('jaeger-debug-id', trace.debugId)
     if (related !== undefined && related.others.length > 0) {
       extraOf(span).references = related.others
@@ -208,7 +212,7 @@ class OurTracer extends opentracing.Tracer implements LeanTracer, Recorder {
 
   wanted(span: LeanSpan): void {
     if (this.#isClosed || this.#isDisabled) return
-    span.values = roomForTags()
+    span.recording = true
     this.#sampled++
     this.#open.add(span)
   }

@@ -1,0 +1,118 @@
+// The events of request and response: their listeners run inside the request's scope, and `close` ends the span. Node
+// emits them outside of the request's own async context: without this a listener for `data` or `finish` would not find
+// its span (rows R-EVENTS).
+
+import { EventEmitter } from 'node:events'
+import { IncomingMessage, ServerResponse } from 'node:http'
+import { Socket } from 'node:net'
+import { registry } from './context.ts'
+import { type Held, heldApart, heldBy } from './held.ts'
+import type { Framework } from './seam.ts'
+
+type Emit = EventEmitter['emit']
+type Event = Parameters<Emit>
+
+const nodes = { request: IncomingMessage.prototype, response: ServerResponse.prototype }
+// Taken from where they are: to look for them on an object whose prototype was set is dear (held.ts).
+const { listenerCount, on } = EventEmitter.prototype
+
+/** Follows a request and its response to their end. */
+export function follow(
+  { setsPrototypes }: Framework<never>,
+  req: IncomingMessage,
+  res: ServerResponse,
+  held: Held,
+): void {
+  // Where prototypes are set, a property of their own would be dear (held.ts). An emit that is not Node's is somebody's.
+  if (!setsPrototypes && req.emit === nodes.request.emit) req.emit = emitOfRequest
+  else followPrototype(req, nodes.request)
+  if (!setsPrototypes && res.emit === nodes.response.emit) {
+    res.emit = emitOfResponse
+  } else {
+    followPrototype(res, nodes.response)
+    closeBehindOthers(res, held)
+  }
+  // Node's own responses always close; a test double may only finish (row R-INJECT).
+  if (!(req.socket instanceof Socket)) res.on('finish', () => setImmediate(() => held.close()))
+}
+
+// One shared function each, no closure per request. Most events have no listener, and need no context.
+
+function emitOfRequest(this: EventEmitter, ...event: Event): boolean {
+  const { emit } = nodes.request
+  return listenerCount.call(this, event[0]) === 0
+    ? emit.apply(this, event)
+    : registry.storage.run(heldBy(this) as Held, emitOn, emit, this, event)
+}
+
+function emitOfResponse(this: EventEmitter, ...event: Event): boolean {
+  const { emit } = nodes.response
+  if (event[0] === 'close') return emitClose(emit, this, event)
+  return listenerCount.call(this, event[0]) === 0
+    ? emit.apply(this, event)
+    : registry.storage.run(heldBy(this) as Held, emitOn, emit, this, event)
+}
+
+/** Ends the span behind the last listener that may still want to write on it. */
+function emitClose(emit: Emit, res: EventEmitter, event: Event): boolean {
+  const held = heldBy(res) as Held
+  try {
+    return listenerCount.call(res, 'close') === 0
+      ? emit.apply(res, event)
+      : registry.storage.run(held, emitOn, emit, res, event)
+  } finally {
+    held.close()
+  }
+}
+
+function emitOn(emit: Emit, emitter: EventEmitter, event: Event): boolean {
+  return emit.apply(emitter, event)
+}
+
+/** The same for a response whose own `emit` we leave alone. */
+function closeBehindOthers(res: ServerResponse, held: Held): void {
+  on.call(res, 'close', () => {
+    if (listenerCount.call(res, 'close') === 1) held.close()
+    else process.nextTick(() => held.close())
+  })
+}
+
+const KEY: unique symbol = Symbol.for('tracing-middleware.followed.1') as never
+const shared = globalThis as { [KEY]?: WeakSet<object> }
+shared[KEY] ??= new WeakSet()
+const followed = shared[KEY]
+
+/**
+ * Has all that share a prototype emit in the scope of whoever has them in hand: done once for all Express apps, whose
+ * requests share `express.request`. Somebody's `emit` on the object itself stays in front of it.
+ */
+function followPrototype(emitter: EventEmitter, node: EventEmitter): void {
+  const own: EventEmitter = Object.getPrototypeOf(emitter)
+  if (followed.has(own)) return
+  followed.add(own)
+  const common = commonPrototype(own, node)
+  if (common === undefined || !Object.isExtensible(common)) return
+  if (common !== own && followed.has(common)) return
+  followed.add(common)
+  const { emit } = common
+  Object.defineProperty(common, 'emit', {
+    configurable: true,
+    writable: true,
+    value(this: EventEmitter, ...event: Event): boolean {
+      const held = heldApart(this)
+      return held === undefined || listenerCount.call(this, event[0]) === 0
+        ? emit.apply(this, event)
+        : registry.storage.run(held, emitOn, emit, this, event)
+    },
+  })
+}
+
+/** The last prototype in front of Node's own, if there is one: Node's are not for us to change. */
+function commonPrototype(own: EventEmitter, node: EventEmitter): EventEmitter | undefined {
+  let found: EventEmitter | undefined
+  for (let next = own; next !== node; next = Object.getPrototypeOf(next)) {
+    if (next === null || next === EventEmitter.prototype) return own
+    found = next
+  }
+  return found
+}
