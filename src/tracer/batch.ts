@@ -5,6 +5,7 @@ import { AsyncResource } from 'node:async_hooks'
 import { type Report, registry } from '../core/index.ts'
 import type { ExportAnswer, Exporter } from './exporter.ts'
 import type { LeanSpan } from './span.ts'
+import type { TagValue } from './value.ts'
 
 /** How finished spans are collected and sent. */
 export interface BatchLimits {
@@ -271,21 +272,22 @@ export class Batch {
 
 /** About how many bytes a span takes, here and on the wire. Counted once, since what is counted is taken off again. */
 export function weightOf(span: LeanSpan): number {
-  if (span.weight === 0) span.weight = weigh(span)
-  return span.weight
+  if (span.slot === -1) span.slot = weigh(span)
+  return span.slot
 }
 
-function weigh({ operationName, names, slots, early, extra }: LeanSpan): number {
+function weigh({ operationName, names, slots, extra }: LeanSpan): number {
   let weight = 200 + operationName.length
-  if (early !== undefined) {
-    // Of these one is of any length.
-    const url = early['http.url']
+  if (Array.isArray(slots)) {
+    for (let i = 0; i < names.size; i++) {
+      const value = slots[i] as TagValue
+      weight +=
+        typeof value === 'string' ? 32 + value.length : typeof value === 'object' ? lengthOfList(value) : 32
+    }
+  } else if (slots !== undefined) {
+    // Of what is handed over, one is of any length.
+    const url = slots['http.url']
     weight += 300 + (typeof url === 'string' ? url.length : 0)
-  }
-  for (let i = 0; i < names.size; i++) {
-    const value = slots?.[i]
-    weight +=
-      typeof value === 'string' ? 32 + value.length : typeof value === 'object' ? lengthOfList(value) : 32
   }
   return extra === undefined
     ? weight

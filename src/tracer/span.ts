@@ -5,7 +5,7 @@ import opentracing, { type SpanContext, type Tracer } from 'opentracing'
 import { now } from './clock.ts'
 import type { LeanSpanContext, Trace } from './context.ts'
 import type { FinishedSpan, SpanLog, SpanReference } from './exporter.ts'
-import { NO_NAMES, type TagShape } from './shape.ts'
+import { NO_NAMES, TagShape } from './shape.ts'
 import { type TagValue, toName, toTagValue } from './value.ts'
 
 /** How much one span may hold; what is more is left out and counted. */
@@ -38,8 +38,10 @@ export interface Recorder extends Tracer {
 export const MAX_NAME_LENGTH = 256
 export const SAMPLING_PRIORITY = 'sampling.priority'
 const OPEN = -1
+const RENAMED = -2
+const UNSEEN = new TagShape([], false)
 
-type HandedOver = Readonly<Record<string, unknown>> | undefined
+type HandedOver = Record<string, unknown>
 
 /** What most spans have none of. */
 class Extra {
@@ -53,40 +55,27 @@ class Extra {
 export class LeanSpan extends opentracing.Span implements FinishedSpan {
   ctx: LeanSpanContext
   operationName: string
-  /** Whether setOperationName was called: the middleware asks, and then leaves the name alone. */
-  renamed: boolean
   /** Monotonic milliseconds. */
   readonly start: number
-  /** The duration in nanoseconds; OPEN until the span is finished. */
+  /** The duration in nanoseconds; OPEN or RENAMED, which are below zero, until the span is finished. */
   nanos: number
-  /** Whether anybody will see it. */
-  recording: boolean
-  // Tags that were handed over: read when somebody asks, which is nearly always the export.
-  early: HandedOver
-  late: HandedOver
-  // Of all other tags the names, and the values in their order.
+  /** The names of its tags; UNSEEN for a span that nobody will see. */
   names: TagShape
-  slots: TagValue[] | undefined
+  /** The values in their order; or tags that were handed over, as they are until somebody asks: nearly always the export. */
+  slots: TagValue[] | HandedOver | undefined
   extra: Extra | undefined
-  /** About how many bytes it takes; 0: not counted yet. */
-  weight: number
-  /** Where it is in the list of open spans. */
+  /** Where it is in the list of open spans, -1: nowhere; once it waits for its export, about how many bytes it takes. */
   slot: number
 
   constructor(ctx: LeanSpanContext, name: string, start: number, recording: boolean) {
     super()
     this.ctx = ctx
     this.operationName = name
-    this.renamed = false
     this.start = start
     this.nanos = OPEN
-    this.recording = recording
-    this.early = undefined
-    this.late = undefined
-    this.names = NO_NAMES
+    this.names = recording ? NO_NAMES : UNSEEN
     this.slots = undefined
     this.extra = undefined
-    this.weight = 0
     this.slot = -1
   }
 
@@ -98,32 +87,50 @@ export class LeanSpan extends opentracing.Span implements FinishedSpan {
     return this.ctx.trace.recorder
   }
 
+  get isOpen(): boolean {
+    return this.nanos < 0
+  }
+
+  get isRecording(): boolean {
+    return this.names !== UNSEEN
+  }
+
+  /** Whether setOperationName was called, while it is open: the middleware asks, and then leaves the name alone. */
+  get renamed(): boolean {
+    return this.nanos === RENAMED
+  }
+
   override setOperationName(name: string): this {
-    if (this.nanos === OPEN) {
+    if (this.isOpen) {
       this.operationName = toName(name, MAX_NAME_LENGTH)
-      this.renamed = true
+      this.nanos = RENAMED
     }
     return this
   }
 
+  /** Has it recorded from here on. */
+  record(): void {
+    this.names = NO_NAMES
+  }
+
   override setTag(key: string, value: unknown): this {
     if (key === SAMPLING_PRIORITY) prioritise(this, value)
-    if (this.recording && this.nanos === OPEN) putTag(this, this.values, key, value)
+    if (this.isRecording && this.isOpen) putTag(this, this.values, key, value)
     return this
   }
 
   override addTags(tags: Record<string, unknown>, handedOver?: boolean): this {
     const priority = tags?.[SAMPLING_PRIORITY]
     if (priority !== undefined) prioritise(this, priority)
-    if (this.recording && this.nanos === OPEN) {
-      if (handedOver === true && this.late === undefined) this.late = tags
+    if (this.isRecording && this.isOpen) {
+      if (handedOver === true && isHandedOver(this.slots)) Object.assign(this.slots, tags)
       else putTags(this, tags)
     }
     return this
   }
 
   override log(fields: Record<string, unknown>, timestamp?: number): this {
-    if (this.recording && this.nanos === OPEN) putLog(this, fields, timestamp)
+    if (this.isRecording && this.isOpen) putLog(this, fields, timestamp)
     return this
   }
 
@@ -145,9 +152,9 @@ export class LeanSpan extends opentracing.Span implements FinishedSpan {
   }
 
   override finish(finishTime?: number): void {
-    if (this.nanos !== OPEN) {
+    if (!this.isOpen) {
       this.ctx.trace.recorder.endedAgain(this)
-    } else if (!this.recording) {
+    } else if (!this.isRecording) {
       this.nanos = 0
     } else {
       const end = isTime(finishTime) ? finishTime - this.ctx.trace.anchor : now()
@@ -189,7 +196,7 @@ export class LeanSpan extends opentracing.Span implements FinishedSpan {
   get values(): TagValue[] {
     settle(this)
     this.slots ??= roomForTags()
-    return this.slots
+    return this.slots as TagValue[]
   }
 
   get tags(): Readonly<Record<string, TagValue>> {
@@ -225,12 +232,14 @@ const NONE = undefined as unknown as TagValue
 
 /** Puts the tags that were handed over where the others are. */
 function settle(span: LeanSpan): void {
-  const { early, late } = span
-  if (early === undefined && late === undefined) return
-  span.early = undefined
-  span.late = undefined
-  if (early !== undefined) putTags(span, early)
-  if (late !== undefined) putTags(span, late)
+  const { slots } = span
+  if (!isHandedOver(slots)) return
+  span.slots = undefined
+  putTags(span, slots)
+}
+
+function isHandedOver(slots: LeanSpan['slots']): slots is HandedOver {
+  return slots !== undefined && !Array.isArray(slots)
 }
 
 function putTag(span: LeanSpan, values: TagValue[], name: string, given: unknown): void {
@@ -307,7 +316,7 @@ export function applyPriority(trace: Trace, priority: unknown): void {
 function prioritise(span: LeanSpan, priority: unknown): void {
   const { trace } = span.ctx
   applyPriority(trace, priority)
-  if (trace.sampled === true && !span.recording && span.nanos === OPEN) span.ctx.trace.recorder.wanted(span)
+  if (trace.sampled === true && !span.isRecording && span.isOpen) span.ctx.trace.recorder.wanted(span)
 }
 
 /** Within what 64 bits of nanoseconds can say. */

@@ -143,14 +143,14 @@ class OurTracer extends opentracing.Tracer implements LeanTracer, Recorder {
     const context = ofNewSpan(trace, above, parent?.bag)
     const span = new LeanSpan(context, operationName, start, this.#records(trace, isRoot))
     this.#started++
-    if (!span.recording) return span
+    if (!span.isRecording) return span
     // The export will want them, and then the caller's text is far away.
     trace.readWords()
     if (isRoot) this.#keeper?.begin(span)
     if (trace.sampled) this.#sampled++
     this.#open.add(span)
     if (tags !== undefined) {
-      if (options !== undefined && (options as StartOptions).handedOver === true) span.early = tags
+      if (options !== undefined && (options as StartOptions).handedOver === true) span.slots = tags
       else putTags(span, tags)
     }
     if (isRoot && trace.debugId !== undefined) span.setTag('jaeger-debug-id', trace.debugId)
@@ -212,7 +212,7 @@ class OurTracer extends opentracing.Tracer implements LeanTracer, Recorder {
 
   wanted(span: LeanSpan): void {
     if (this.#isClosed || this.#isDisabled) return
-    span.recording = true
+    span.record()
     this.#sampled++
     this.#open.add(span)
   }
