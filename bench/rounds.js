@@ -39,8 +39,10 @@ export const pinned = availableParallelism() > 1 && spawnSync('taskset', ['-c', 
 const SERVERS = 0
 const OTHERS = 1
 
-function start(core, path, ...args) {
-  const pin = pinned ? { execPath: 'taskset', execArgv: ['-c', String(core), process.execPath] } : {}
+function start(core, path, { args = [], flags = [] } = {}) {
+  const pin = pinned
+    ? { execPath: 'taskset', execArgv: ['-c', String(core), process.execPath, ...flags] }
+    : { execArgv: flags }
   const child = fork(path, args, { ...pin, env: { ...process.env, NODE_ENV: 'production' } })
   const answer = () =>
     new Promise((resolve, reject) => {
@@ -99,11 +101,12 @@ export async function runRound(world, jobs, { routes, seconds }) {
  * A server process with one variant, warmed up on `routes`.
  *
  * @param job { framework, variant, dist }
+ * @param flags for its Node
  */
-export async function openServer({ load, backends }, job, routes) {
+export async function openServer({ load, backends }, job, routes, flags) {
   const { id, ports } = await backends.ask({ open: true })
   const surroundings = { framework: job.framework, variant: job.variant, dist: job.dist, ports }
-  const server = start(SERVERS, here('requests/server.cjs'), JSON.stringify(surroundings))
+  const server = start(SERVERS, here('requests/server.cjs'), { args: [JSON.stringify(surroundings)], flags })
   const { port } = await server.answer()
   const { header = 'traceparent', sampled = true } = variants[job.variant]
   const request = (path, until) =>
@@ -124,6 +127,8 @@ export async function openServer({ load, backends }, job, routes) {
 }
 
 async function measureRoute(servers, path, seconds) {
+  // Once more: what the route before has brought into the same functions, V8 answers by compiling them anew.
+  for (const { request } of servers) await request(path, { requests: WARM_UP[path] / 2 })
   const before = await Promise.all(servers.map(server => server.flush()))
   const turns = servers.map(() => [])
   const count = Math.max(1, Math.round((seconds * 1000) / TURN))

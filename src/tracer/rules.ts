@@ -6,7 +6,7 @@ import { alwaysSampler, aSampler, type Sampler, type SampleState } from './sampl
 
 /** One rule: all that it names must fit. */
 export interface SamplingRule {
-  /** The name of the span at its start. A request's is its method alone: use `route` for those. */
+  /** The name of the span at its start. A request's is its method (with Fastify method and route): use `route` for those. */
   operation?: string | RegExp
   /**
    * A route's template, `'/users/:id'` or `'/static/*'`: the tag `http.route` if the framework knows it at the start,

@@ -5,7 +5,7 @@ import type { Trace } from './context.ts'
 
 /** The span that a trace begins with here, as its sampler sees it. */
 export interface SampleState {
-  /** Its name at the start: `GET` for a request whose route is not known yet. */
+  /** Its name at the start: `GET` with Express and Koa, which find the route later, `GET /users/:id` with Fastify. */
   readonly operationName: string
   /** Its tags at the start: `http.method`, `http.url`, `span.kind`, the middleware's `tags`, ... */
   readonly tags: Readonly<Record<string, unknown>>
