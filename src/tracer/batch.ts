@@ -286,7 +286,7 @@ function weigh({ operationName, names, slots, extra }: LeanSpan): number {
     }
   } else if (slots !== undefined) {
     // Of what is handed over, one is of any length.
-    const url = slots['http.url']
+    const url = slots.early['http.url']
     weight += 300 + (typeof url === 'string' ? url.length : 0)
   }
   return extra === undefined

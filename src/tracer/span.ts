@@ -41,7 +41,16 @@ const OPEN = -1
 const RENAMED = -2
 const UNSEEN = new TagShape([], false)
 
-type HandedOver = Record<string, unknown>
+/** Tags that were handed over, at the start and at the end. */
+class HandedOver {
+  readonly early: Record<string, unknown>
+  late: Record<string, unknown> | undefined
+
+  constructor(early: Record<string, unknown>) {
+    this.early = early
+    this.late = undefined
+  }
+}
 
 /** What most spans have none of. */
 class Extra {
@@ -108,6 +117,11 @@ export class LeanSpan extends opentracing.Span implements FinishedSpan {
     return this
   }
 
+  /** Takes its first tags from somebody who will not touch them any more. */
+  handOver(tags: Record<string, unknown>): void {
+    this.slots = new HandedOver(tags)
+  }
+
   /** Has it recorded from here on. */
   record(): void {
     this.names = NO_NAMES
@@ -123,7 +137,8 @@ export class LeanSpan extends opentracing.Span implements FinishedSpan {
     const priority = tags?.[SAMPLING_PRIORITY]
     if (priority !== undefined) prioritise(this, priority)
     if (this.isRecording && this.isOpen) {
-      if (handedOver === true && isHandedOver(this.slots)) Object.assign(this.slots, tags)
+      const { slots } = this
+      if (handedOver === true && slots instanceof HandedOver && slots.late === undefined) slots.late = tags
       else putTags(this, tags)
     }
     return this
@@ -233,13 +248,10 @@ const NONE = undefined as unknown as TagValue
 /** Puts the tags that were handed over where the others are. */
 function settle(span: LeanSpan): void {
   const { slots } = span
-  if (!isHandedOver(slots)) return
+  if (!(slots instanceof HandedOver)) return
   span.slots = undefined
-  putTags(span, slots)
-}
-
-function isHandedOver(slots: LeanSpan['slots']): slots is HandedOver {
-  return slots !== undefined && !Array.isArray(slots)
+  putTags(span, slots.early)
+  if (slots.late !== undefined) putTags(span, slots.late)
 }
 
 function putTag(span: LeanSpan, values: TagValue[], name: string, given: unknown): void {

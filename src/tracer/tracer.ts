@@ -150,7 +150,7 @@ class OurTracer extends opentracing.Tracer implements LeanTracer, Recorder {
     if (trace.sampled) this.#sampled++
     this.#open.add(span)
     if (tags !== undefined) {
-      if (options !== undefined && (options as StartOptions).handedOver === true) span.slots = tags
+      if (options !== undefined && (options as StartOptions).handedOver === true) span.handOver(tags)
       else putTags(span, tags)
     }
     if (isRoot && trace.debugId !== undefined) span.setTag('jaeger-debug-id', trace.debugId)
