@@ -97,7 +97,12 @@ function ownerOf({ url, functionName }) {
 function rowsOf(profiles) {
   const owners = [...new Set(profiles.flatMap(({ owners }) => [...owners.keys()]))].sort()
   const rows = owners.map(owner => [owner, ...profiles.map(each => number(each.owners.get(owner) ?? 0, 2))])
-  const sums = profiles.map(({ owners }) => number([...owners.values()].reduce((a, b) => a + b, 0), 2))
+  const sums = profiles.map(({ owners }) =>
+    number(
+      [...owners.values()].reduce((a, b) => a + b, 0),
+      2,
+    ),
+  )
   return [...rows, ['all', ...sums]]
 }
 
