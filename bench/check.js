@@ -11,13 +11,15 @@ import {
   builtPackage,
   FRAMEWORKS,
   installPeers,
+  listed,
   openWorld,
   ROUTES,
   rotate,
   runRound,
   spread,
+  variants,
 } from './rounds.js'
-import { number, over, ratio, table } from './tables.js'
+import { number, over, table, withRange } from './tables.js'
 
 const HELP = `npm run bench:check -- [options]
   --against HEAD~1       a commit to build in a temporary folder, or a folder that is built (the one above dist/)
@@ -77,16 +79,17 @@ function build(commit) {
 }
 
 async function compare(here, there) {
-  const routes = given.routes.split(',')
+  const frameworks = listed(given.frameworks, FRAMEWORKS, '--frameworks')
+  const routes = listed(given.routes, ROUTES, '--routes')
   const seconds = Number(given.seconds)
-  const variants = given.variants.split(',')
+  const wanted = listed(given.variants, Object.keys(variants), '--variants')
   const world = await openWorld()
   const samples = []
   for (let round = 0; round < Number(given.rounds); round++) {
-    for (const framework of given.frameworks.split(',')) {
+    for (const framework of frameworks) {
       const jobs = [
         { side: 'bare', framework, variant: 'bare', dist: here },
-        ...variants.flatMap(variant => [
+        ...wanted.flatMap(variant => [
           { side: 'here', framework, variant, dist: here },
           { side: 'there', framework, variant, dist: there },
         ]),
@@ -98,10 +101,10 @@ async function compare(here, there) {
     console.error(`round ${round + 1} of ${given.rounds}`)
   }
   await world.close()
-  report(samples, variants)
+  report(samples, frameworks, wanted)
 }
 
-function report(samples, variants) {
+function report(samples, frameworks, wanted) {
   const cpuOf = (framework, side, variant) => {
     const rounds = []
     for (const sample of samples) {
@@ -111,16 +114,16 @@ function report(samples, variants) {
     return rounds
   }
   const rows = []
-  for (const framework of given.frameworks.split(',')) {
-    for (const variant of variants) {
+  for (const framework of frameworks) {
+    for (const variant of wanted) {
       const here = cpuOf(framework, 'here', variant)
       const there = cpuOf(framework, 'there', variant)
       const bare = cpuOf(framework, 'bare', 'bare')
       const change = spread(over(here, there))
       const dearer = change.median > Number(given.threshold) && change.min > 1
       if (dearer) process.exitCode = 1
-      const beside = [spread(over(here, bare)), spread(over(there, bare))].map(ratio)
-      rows.push([framework, variant, ratio(change), ...beside, dearer ? '**dearer**' : 'ok'])
+      const beside = [spread(over(here, bare)), spread(over(there, bare))].map(seen => withRange(seen))
+      rows.push([framework, variant, withRange(change), ...beside, dearer ? '**dearer**' : 'ok'])
     }
   }
   const errors = samples.reduce((sum, sample) => sum + sample.errors, 0)

@@ -3,7 +3,7 @@
 
 import { parseArgs } from 'node:util'
 import { publish } from './machine.js'
-import { builtPackage, FRAMEWORKS, installPeers, openServer, openWorld, variants } from './rounds.js'
+import { builtPackage, FRAMEWORKS, installPeers, listed, openServer, openWorld, variants } from './rounds.js'
 import { table } from './tables.js'
 
 const DEFAULT_VARIANTS =
@@ -38,9 +38,10 @@ async function main() {
   const requests = Number(given.requests)
   const aborted = Number(given.aborted)
   const flying = Number(given.flying)
+  const names = listed(given.variants, Object.keys(variants), '--variants')
   const world = await openWorld()
   const rows = []
-  for (const variant of given.variants.split(',')) {
+  for (const variant of names) {
     const job = { framework: given.framework, variant, dist }
     const seen = await measure(world, job, { requests, aborted, flying })
     rows.push([

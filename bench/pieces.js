@@ -1,13 +1,12 @@
 // What does each piece cost? CPU time and allocated bytes per operation, beside a peer's same operation.
 // node bench/pieces.js --help
 
-import { spawnSync } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { measureAlone } from './alone.js'
 import { publish } from './machine.js'
 import { groups } from './pieces-cases.js'
 import { builtPackage, installPeers, rotate, spread } from './rounds.js'
-import { table } from './tables.js'
+import { table, withRange } from './tables.js'
 
 const HELP = `node bench/pieces.js [options]
   --rounds 5             how many rounds, each with a fresh process for each case
@@ -60,25 +59,12 @@ function groupTable(group, without, samples) {
       round[key] - (without === undefined || name === without ? 0 : samples.get(without)[i][key])
     const ns = spread(rounds.map(base('time')))
     const bytes = spread(rounds.map(base('bytes')))
-    return [
-      name,
-      `${ns.median.toFixed(0)} (${ns.min.toFixed(0)} to ${ns.max.toFixed(0)})`,
-      bytes.median.toFixed(0),
-    ]
+    return [name, withRange(ns, 0), bytes.median.toFixed(0)]
   })
   const unit = without === undefined ? 'ns' : `ns, above ${without}`
   return table([group, unit, 'bytes'], rows)
 }
 
 function measure(group, name, what, dist) {
-  // For bytes the young generation is so large that nothing is ever collected: what is used is what was allocated.
-  const flags = what === 'bytes' ? ['--min-semi-space-size=512', '--max-semi-space-size=512'] : []
-  const path = fileURLToPath(new URL('./pieces-process.js', import.meta.url))
-  const child = spawnSync(
-    process.execPath,
-    ['--expose-gc', ...flags, path, group, name, what, given.operations, dist],
-    { encoding: 'utf8', env: { ...process.env, NODE_ENV: 'production' } },
-  )
-  if (child.status !== 0) throw new Error(`${group}, ${name}: ${child.stderr}`)
-  return JSON.parse(child.stdout)
+  return measureAlone('./pieces-process.js', what, [group, name, what, given.operations, dist])
 }

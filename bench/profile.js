@@ -5,7 +5,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { builtPackage, FRAMEWORKS, installPeers, openServer, openWorld, variants } from './rounds.js'
+import { builtPackage, FRAMEWORKS, installPeers, listed, openServer, openWorld, variants } from './rounds.js'
 import { number, table } from './tables.js'
 
 const HELP = `node bench/profile.js [options]
@@ -33,8 +33,8 @@ else await main()
 async function main() {
   installPeers()
   const dist = builtPackage()
-  const names = given.variants.split(',')
-  for (const framework of given.frameworks.split(',')) {
+  const names = listed(given.variants, Object.keys(variants), '--variants')
+  for (const framework of listed(given.frameworks, FRAMEWORKS, '--frameworks')) {
     const profiles = []
     for (const variant of names) profiles.push(await profile({ framework, variant, dist }))
     console.log(`${table([framework, ...names], rowsOf(profiles))}\n`)

@@ -8,6 +8,7 @@ import {
   builtPackage,
   FRAMEWORKS,
   installPeers,
+  listed,
   openWorld,
   pinned,
   ROUTES,
@@ -49,10 +50,10 @@ async function main() {
   const dist = builtPackage()
   const rounds = Number(given.rounds)
   const seconds = Number(given.seconds)
-  const routes = oneOf(given.routes, ROUTES, '--routes')
-  const frameworks = oneOf(given.frameworks, FRAMEWORKS, '--frameworks')
+  const routes = listed(given.routes, ROUTES, '--routes')
+  const frameworks = listed(given.frameworks, FRAMEWORKS, '--frameworks')
   // Ratios need something to divide by.
-  const names = [...new Set(['bare', ...oneOf(given.variants, Object.keys(variants), '--variants')])]
+  const names = [...new Set(['bare', ...listed(given.variants, Object.keys(variants), '--variants')])]
   const world = await openWorld()
   const samples = []
   const start = Date.now()
@@ -77,11 +78,4 @@ async function main() {
   if (given.json) await writeFile(given.json, JSON.stringify({ machine, samples }, undefined, 1))
   if (given.docs) await publish('requests', tables)
   process.exitCode = samples.some(sample => sample.errors > 0) ? 1 : 0
-}
-
-function oneOf(text, known, option) {
-  const items = text.split(',')
-  const unknown = items.find(item => !known.includes(item))
-  if (unknown !== undefined) throw new TypeError(`${option}: ${unknown} is none of ${known.join(', ')}`)
-  return items
 }

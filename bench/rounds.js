@@ -167,6 +167,14 @@ function toSample(job, path, turns, before, after) {
   }
 }
 
+/** The items of an option, each of which has to be known. */
+export function listed(text, known, option) {
+  const items = text.split(',')
+  const unknown = items.find(item => !known.includes(item))
+  if (unknown !== undefined) throw new TypeError(`${option}: ${unknown} is none of ${known.join(', ')}`)
+  return items
+}
+
 /** The order of a turn or round: rotated, and reversed every other time, so that nothing always follows the same one. */
 export function rotate(jobs, round) {
   const shift = round % jobs.length

@@ -1,12 +1,11 @@
 // What does one span cost? Start (child of a parent), eight tags, finish, and its share of the encoded batch, in CPU time
 // and allocated bytes, beside the peers; and what does a trace header cost? node bench/span.js --help
 
-import { spawnSync } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { measureAlone } from './alone.js'
 import { builtPackage, installPeers, rotate, spread } from './rounds.js'
 import { cases } from './span-cases.js'
-import { table } from './tables.js'
+import { table, withRange } from './tables.js'
 
 const HELP = `node bench/span.js [options]
   --rounds 7        how many rounds, each with a fresh process for each case
@@ -47,12 +46,7 @@ function main() {
   }
   const rows = names.map(name => {
     const of = key => spread(samples.get(name).map(sample => sample[key]))
-    const { median, min, max } = of('ns')
-    return [
-      name,
-      `${median.toFixed(0)} (${min.toFixed(0)} to ${max.toFixed(0)})`,
-      of('bytes').median.toFixed(0),
-    ]
+    return [name, withRange(of('ns'), 0), of('bytes').median.toFixed(0)]
   })
   console.log(`${table(['one span, or one header', 'ns of CPU', 'bytes allocated'], rows)}\n`)
   const verdicts = TARGETS.filter(([ours, peer]) => samples.has(ours) && samples.has(peer)).map(
@@ -71,21 +65,5 @@ function main() {
 }
 
 function measure(name, dist, what) {
-  // For bytes the young generation is so large that nothing is ever collected: what is used is what was allocated.
-  const flags = what === 'bytes' ? ['--min-semi-space-size=512', '--max-semi-space-size=512'] : []
-  const child = spawnSync(
-    process.execPath,
-    [
-      '--expose-gc',
-      ...flags,
-      fileURLToPath(new URL('./span-process.js', import.meta.url)),
-      name,
-      what,
-      given.spans,
-      dist,
-    ],
-    { encoding: 'utf8', env: { ...process.env, NODE_ENV: 'production' } },
-  )
-  if (child.status !== 0) throw new Error(`${name}: ${child.stderr}`)
-  return JSON.parse(child.stdout)
+  return measureAlone('./span-process.js', what, [name, what, given.spans, dist])
 }

@@ -61,7 +61,7 @@ function frameworkTable(book, framework, names, routes) {
       const bare = cpuOf(book, framework, 'bare', [path])
       return variant === 'bare'
         ? [`${number(spread(cpu).median)} us`, '']
-        : [ratio(spread(over(cpu, bare))), number(spread(minus(cpu, bare)).median)]
+        : [withRange(spread(over(cpu, bare))), number(spread(minus(cpu, bare)).median)]
     })
     const all = routes.flatMap(path => book(framework, variant, path))
     const spans = routes.map(path =>
@@ -101,11 +101,12 @@ function targetTable(book, frameworks) {
 }
 
 function verdict(seen, target) {
-  return `${ratio(seen)} of ${number(target, 2)}: ${seen.median <= target ? 'met' : '**missed**'}`
+  return `${withRange(seen)} of ${number(target, 2)}: ${seen.median <= target ? 'met' : '**missed**'}`
 }
 
-export function ratio({ median, min, max }) {
-  return `${number(median, 2)} (${number(min, 2)} to ${number(max, 2)})`
+/** The median and, in brackets, the whole range. */
+export function withRange({ median, min, max }, digits = 2) {
+  return `${number(median, digits)} (${number(min, digits)} to ${number(max, digits)})`
 }
 
 export function over(values, others) {

@@ -21,6 +21,7 @@ import {
   startCollector,
   until,
 } from './otlp-collector.ts'
+import { countedBatches } from './tracer-world.ts'
 
 // What the tracer does keeps no process alive; the tests wait for it.
 const staying = setInterval(() => {}, 1000)
@@ -288,16 +289,7 @@ describe('the queue', () => {
   })
 
   it('is sent in batches of so many bytes', async () => {
-    const sizes: number[] = []
-    const tracer = createTracer({
-      serviceName: 'orders',
-      exporter: {
-        export: spans => {
-          sizes.push(spans.length)
-        },
-      },
-      batch: { bytes: 100_000 },
-    })
+    const { tracer, sizes } = countedBatches({ bytes: 100_000 })
     for (let i = 0; i < 100; i++) tracer.startSpan('fat', { tags: { text: 'x'.repeat(8000) } }).finish()
     await tracer.close()
     assert.equal(
@@ -308,16 +300,7 @@ describe('the queue', () => {
   })
 
   it('F100 catches up after the event loop was blocked', async () => {
-    const sizes: number[] = []
-    const tracer = createTracer({
-      serviceName: 'orders',
-      exporter: {
-        export: spans => {
-          sizes.push(spans.length)
-        },
-      },
-      batch: { delay: 50 },
-    })
+    const { tracer, sizes } = countedBatches({ delay: 50 })
     makeSpans(tracer, 10)
     const end = performance.now() + 500
     while (performance.now() < end) makeSpans(tracer, 1)

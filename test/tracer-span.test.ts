@@ -7,7 +7,7 @@ import { runInNewContext } from 'node:vm'
 import opentracing, { type Span, type SpanContext } from 'opentracing'
 import { alwaysSampler, createTracer, neverSampler } from '../src/tracer/index.ts'
 import { runProgram, source } from './children.ts'
-import { exported, newWorld } from './tracer-world.ts'
+import { countedBatches, exported, newWorld } from './tracer-world.ts'
 
 const { FORMAT_HTTP_HEADERS, FORMAT_TEXT_MAP, FORMAT_BINARY } = opentracing
 const quiet = { serviceName: 'orders', exporter: { export() {} } }
@@ -190,16 +190,7 @@ describe('tags of the middleware, which are read at the export', () => {
 
 describe('limits', () => {
   it('F098 ten thousand children in one trace: all are exported, in batches', async () => {
-    const sizes: number[] = []
-    const tracer = createTracer({
-      serviceName: 'orders',
-      exporter: {
-        export: spans => {
-          sizes.push(spans.length)
-        },
-      },
-      batch: { queueSpans: 20_000 },
-    })
+    const { tracer, sizes } = countedBatches({ queueSpans: 20_000 })
     const root = tracer.startSpan('root')
     for (let i = 0; i < 10_000; i++) tracer.startSpan('child', { childOf: root }).finish()
     root.finish()

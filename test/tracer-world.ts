@@ -45,6 +45,20 @@ export function newWorld(options: TracerOptions = {}): World {
   return { tracer, spans, finished, failures }
 }
 
+/** A tracer, and how many spans each of its batches had. */
+export function countedBatches(batch: NonNullable<TracerOptions['batch']>): {
+  tracer: LeanTracer
+  sizes: number[]
+} {
+  const sizes: number[] = []
+  const exporter: Exporter = {
+    export(spans) {
+      sizes.push(spans.length)
+    },
+  }
+  return { tracer: createTracer({ serviceName: 'orders', exporter, batch }), sizes }
+}
+
 /** The one span that `make` makes, decoded. */
 export async function exported(
   make: (tracer: LeanTracer) => void,

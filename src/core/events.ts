@@ -39,30 +39,27 @@ export function follow(
 // One shared function each, no closure per request. Most events have no listener, and need no context.
 
 function emitOfRequest(this: EventEmitter, ...event: Event): boolean {
-  const { emit } = nodes.request
-  return listenerCount.call(this, event[0]) === 0
-    ? emit.apply(this, event)
-    : registry.storage.run(heldBy(this) as Held, emitOn, emit, this, event)
+  return emitIn(heldBy, nodes.request.emit, this, event)
 }
 
 function emitOfResponse(this: EventEmitter, ...event: Event): boolean {
-  const { emit } = nodes.response
-  if (event[0] === 'close') return emitClose(emit, this, event)
-  return listenerCount.call(this, event[0]) === 0
-    ? emit.apply(this, event)
-    : registry.storage.run(heldBy(this) as Held, emitOn, emit, this, event)
+  return event[0] === 'close' ? emitClose(this, event) : emitIn(heldBy, nodes.response.emit, this, event)
 }
 
 /** Ends the span behind the last listener that may still want to write on it. */
-function emitClose(emit: Emit, res: EventEmitter, event: Event): boolean {
-  const held = heldBy(res) as Held
+function emitClose(res: EventEmitter, event: Event): boolean {
   try {
-    return listenerCount.call(res, 'close') === 0
-      ? emit.apply(res, event)
-      : registry.storage.run(held, emitOn, emit, res, event)
+    return emitIn(heldBy, nodes.response.emit, res, event)
   } finally {
-    held.close()
+    heldBy(res)?.close()
   }
+}
+
+function emitIn(find: typeof heldBy, emit: Emit, emitter: EventEmitter, event: Event): boolean {
+  const held = listenerCount.call(emitter, event[0]) === 0 ? undefined : find(emitter)
+  return held === undefined
+    ? emit.apply(emitter, event)
+    : registry.storage.run(held, emitOn, emit, emitter, event)
 }
 
 function emitOn(emit: Emit, emitter: EventEmitter, event: Event): boolean {
@@ -99,10 +96,7 @@ function followPrototype(emitter: EventEmitter, node: EventEmitter): void {
     configurable: true,
     writable: true,
     value(this: EventEmitter, ...event: Event): boolean {
-      const held = heldApart(this)
-      return held === undefined || listenerCount.call(this, event[0]) === 0
-        ? emit.apply(this, event)
-        : registry.storage.run(held, emitOn, emit, this, event)
+      return emitIn(heldApart, emit, this, event)
     },
   })
 }

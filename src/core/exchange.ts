@@ -15,7 +15,7 @@ import type { Exchange, Framework } from './seam.ts'
 import { type Receiver, wasNamed } from './start.ts'
 import { ask, watch } from './trouble.ts'
 
-type Aborted = 'before response' | 'during response'
+type Aborted = NonNullable<OutcomeState<never>['aborted']>
 
 /** A traced request. It is the scope that its async code carries, and lets go of everything when it closes. */
 export class TracedExchange<Request> implements Held {
@@ -89,7 +89,8 @@ export class TracedExchange<Request> implements Held {
     }
     if (decorateSpan !== undefined && outcome !== undefined) {
       ask(report, 'decorateSpan', decorateSpan, { ...outcome, phase: 'end' })
-      wasNamed(span)
+      // What it may have named the span is made fit to be written; it is a call into the tracer.
+      ask(report, 'setOperationName', wasNamed, span)
     }
     registry.insideTracer++
     try {

@@ -269,7 +269,7 @@ function putTag(span: LeanSpan, values: TagValue[], name: string, given: unknown
 
 /** A tag that is there already, or that no span has had at this place. */
 function putNewTag(span: LeanSpan, values: TagValue[], name: string, value: TagValue): void {
-  const { names: shape } = span
+  const shape = span.names
   const at = shape.names.indexOf(name)
   if (at !== -1) {
     values[at] = value
