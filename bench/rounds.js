@@ -71,7 +71,7 @@ function start(core, path, { args = [], flags = [] } = {}) {
   return { answer, ask, end }
 }
 
-/** The clients, and everybody whom the servers talk to: for all rounds of a run. */
+/** The clients, the service that they are sent on to, and the collectors: for all rounds of a run. */
 export async function openWorld() {
   const load = start(OTHERS, here('requests/load.js'))
   const backends = start(OTHERS, here('requests/backends.js'))
@@ -105,7 +105,13 @@ export async function runRound(world, jobs, { routes, seconds }) {
  */
 export async function openServer({ load, backends }, job, routes, flags) {
   const { id, ports } = await backends.ask({ open: true })
-  const surroundings = { framework: job.framework, variant: job.variant, dist: job.dist, ports }
+  const next = await load.ask({ open: true })
+  const surroundings = {
+    framework: job.framework,
+    variant: job.variant,
+    dist: job.dist,
+    ports: { ...ports, next: next.port },
+  }
   const server = start(SERVERS, here('requests/server.cjs'), { args: [JSON.stringify(surroundings)], flags })
   const { port } = await server.answer()
   const { header = 'traceparent', sampled = true } = variants[job.variant]
@@ -118,10 +124,15 @@ export async function openServer({ load, backends }, job, routes, flags) {
     ask: question => server.ask(question),
     cpu: async () => (await server.ask('usage')).cpu,
     /** Has it export everything that waits, and says what it has used until then and what has arrived. */
-    flush: async () => ({ ...(await server.ask('flush')), ...(await backends.ask({ counts: id })) }),
+    flush: async () => ({
+      ...(await server.ask('flush')),
+      ...(await backends.ask({ counts: id })),
+      ...(await load.ask({ counts: next.id })),
+    }),
     close: async () => {
       await server.end()
       await backends.ask({ close: id })
+      await load.ask({ close: next.id })
     },
   }
 }

@@ -1,5 +1,5 @@
-// Everybody else: the collectors of each vendor, which count what reaches them, and the service that /chain calls.
-// Each server has its own, so that it is known whose spans arrive.
+// The collectors of each vendor, which count what reaches them. Each server has its own, so that it is known whose spans
+// arrive.
 
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
@@ -19,14 +19,7 @@ process.on('message', async ({ open, counts, close }) => {
 process.on('disconnect', () => process.exit())
 
 async function openBackends() {
-  const counts = { spans: 0, batches: 0, calls: 0, tracedCalls: 0, errors: 0 }
-  const next = createServer((request, response) => {
-    const { headers } = request
-    counts.calls++
-    if (headers.traceparent ?? headers['uber-trace-id'] ?? headers['x-datadog-trace-id']) counts.tracedCalls++
-    response.setHeader('content-type', 'application/json')
-    response.end('{"hello":"world"}')
-  })
+  const counts = { spans: 0, batches: 0, errors: 0 }
   const otlp = collector('/v1/traces', protobufSpans, counts, { type: 'application/x-protobuf', body: '' })
   const datadog = collector('/v0.4/traces', msgpackSpans, counts, {
     type: 'application/json',
@@ -35,7 +28,7 @@ async function openBackends() {
   const jaeger = createSocket({ type: 'udp4', recvBufferSize: 1 << 22 })
   jaeger.on('message', bytes => count(thriftSpans, bytes, counts))
 
-  const servers = { next, otlp, datadog }
+  const servers = { otlp, datadog }
   const ports = {}
   for (const [name, server] of Object.entries(servers)) {
     server.keepAliveTimeout = 60_000

@@ -66,6 +66,11 @@ const variants = {
     label: 'smallest by hand: AsyncLocalStorage alone',
     make: framework => byHand.smallest(framework),
   },
+  'smallest-otlp': {
+    label: 'smallest by hand: eight tags, OTLP protobuf',
+    spans: true,
+    make: byHand.smallestOtlp,
+  },
   'smallest-jaeger': {
     label: 'smallest by hand with jaeger-client, UDP',
     header: 'uber-trace-id',

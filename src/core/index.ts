@@ -13,6 +13,7 @@ export {
 } from './checks.ts'
 export { activeSpan, bindSpan, liveScope, registry, runInScope, type Scope } from './context.ts'
 export { failureFields, kindOf, logFailure } from './failure.ts'
+export type { Receiver, StartOptions } from './handed-over.ts'
 export { MAX_NAME_LENGTH, operationNameOf, padTraceId } from './names.ts'
 export type {
   Ignore,
@@ -31,7 +32,6 @@ export {
 } from './privacy.ts'
 export type { Exchange, Framework, Handling, ServerTracing } from './seam.ts'
 export { createServerTracing, getHandling, getSpan } from './server.ts'
-export type { StartOptions } from './start.ts'
 export { createReport, type OnError, type Report, watch } from './trouble.ts'
 export {
   endScope,

@@ -30,12 +30,12 @@ const REMEMBERED_ROUTES = 1000
  * @see OpenTelemetry semantic conventions, HTTP spans, "Name"
  */
 export function operationNameOf(method: string, route: string | undefined): string {
-  const known = NAMES.has(method) ? method : 'HTTP'
-  if (route === undefined || route === '') return known
-  const names = NAMES.get(known) as Map<string, string>
+  const names = NAMES.get(method)
+  if (names === undefined) return operationNameOf('HTTP', route)
+  if (route === undefined || route === '') return method
   let name = names.get(route)
   if (name === undefined) {
-    name = cleanText(`${known} ${route}`, MAX_NAME_LENGTH)
+    name = cleanText(`${method} ${route}`, MAX_NAME_LENGTH)
     if (names.size < REMEMBERED_ROUTES) names.set(route, name)
   }
   return name

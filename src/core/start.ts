@@ -5,6 +5,7 @@ import { Socket } from 'node:net'
 import opentracing, { type Span, type SpanContext } from 'opentracing'
 import { readAttributes } from './attributes.ts'
 import { registry } from './context.ts'
+import type { StartOptions } from './handed-over.ts'
 import { cleanName } from './names.ts'
 import type { ServerSettings } from './options.ts'
 import { isHarmless, MAX_URL_LENGTH, redactUrl } from './privacy.ts'
@@ -13,19 +14,6 @@ import { watch } from './trouble.ts'
 import { NOOP_SPAN } from './work.ts'
 
 const { FORMAT_HTTP_HEADERS } = opentracing
-
-/**
- * What our tracer understands beyond OpenTracing: `handedOver` tags are changed by nobody any more, and all their values
- * are texts, numbers and booleans. So it can keep the object, and read it where that is cheap: span after span, at export.
- */
-export interface StartOptions extends opentracing.SpanOptions {
-  handedOver?: boolean
-}
-
-/** The same for tags that are added. */
-export interface Receiver extends Span {
-  addTags(tags: Record<string, unknown>, handedOver?: boolean): this
-}
 
 /** What the caller's headers say; null when they say nothing or the tracer fails on them. */
 export function extract(settings: ServerSettings<never>, headers: IncomingHttpHeaders): SpanContext | null {

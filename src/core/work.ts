@@ -1,8 +1,9 @@
 // Spans for work inside the process: a block, a function, a method.
 
-import opentracing, { type Reference, type Span, type SpanContext, type Tracer } from 'opentracing'
+import opentracing, { type Span, type SpanContext, type Tracer } from 'opentracing'
 import { currentScope, liveScope, registry, runInScope, type Scope } from './context.ts'
 import { failureFields } from './failure.ts'
+import type { StartOptions } from './handed-over.ts'
 import { cleanName } from './names.ts'
 import { createReport, watch } from './trouble.ts'
 
@@ -29,9 +30,10 @@ const report = createReport(undefined)
 /**
  * Starts a span below the active one (or after it, when it has ended) and the scope to run its work in.
  *
+ * @param handedOver see {@link StartOptions}
  * @returns undefined when no tracer is installed, when a tracer's own work is running, or when the tracer failed
  */
-export function startScope(name: string, options?: SpanOptions): Scope | undefined {
+export function startScope(name: string, options?: SpanOptions, handedOver = false): Scope | undefined {
   if (registry.insideTracer > 0) return undefined
   const { tags, startTime, ...given } = options ?? {}
   const here = currentScope()
@@ -40,11 +42,11 @@ export function startScope(name: string, options?: SpanOptions): Scope | undefin
   registry.insideTracer++
   try {
     const tracer = given.tracer ?? tracerOf(given) ?? (live ?? here)?.tracer ?? opentracing.globalTracer()
-    const span = tracer.startSpan(cleanName(name), {
-      references: referencesOf(given, live?.span, here?.ended),
-      tags: tags ?? {},
-      ...(startTime === undefined ? undefined : { startTime }),
-    })
+    const start = relate(given, live?.span, here?.ended)
+    start.tags = tags ?? {}
+    start.handedOver = handedOver
+    if (startTime !== undefined) start.startTime = startTime
+    const span = tracer.startSpan(cleanName(name), start)
     watch(span, 'startSpan', report)
     if (span === NOOP_SPAN || typeof span?.finish !== 'function') return undefined
     return { span, ended: undefined, tracer, parent: live }
@@ -61,23 +63,20 @@ function forgetEnded(scope: Scope): void {
   while (scope.parent !== undefined && scope.parent.span === undefined) scope.parent = scope.parent.parent
 }
 
-function referencesOf(
+/** Who comes before the new span; one parent and nobody else is what every tracer reads fastest. */
+function relate(
   { childOf, followsFrom }: SpanOptions,
   active: Span | undefined,
   ended: SpanContext | undefined,
-): Reference[] {
-  const references: Reference[] = []
-  const refer = (
-    make: (context: SpanContext) => Reference,
-    to: Span | SpanContext | null | undefined,
-  ): void => {
-    const context = to && contextOf(to)
-    if (context) references.push(make(context))
-  }
+): StartOptions {
   const parent = childOf === undefined && followsFrom === undefined ? active : childOf
-  refer(opentracing.childOf, parent)
-  refer(opentracing.followsFrom, followsFrom ?? (parent === undefined ? ended : undefined))
-  return references
+  const above = parent ? contextOf(parent) : undefined
+  const earlier = followsFrom ?? (parent === undefined ? ended : undefined)
+  const before = earlier ? contextOf(earlier) : undefined
+  if (before === undefined) return above === undefined ? {} : { childOf: above }
+  const references = [opentracing.followsFrom(before)]
+  if (above !== undefined) references.unshift(opentracing.childOf(above))
+  return { references }
 }
 
 /** The tracer of a span that was named as parent; a context does not tell. */

@@ -31,7 +31,7 @@ export function checkHeaders(carrier: object, dropped: (name: string) => void): 
   let length = 0
   for (const [name, value] of Object.entries(carrier)) {
     const text = typeof value === 'number' ? String(value) : value
-    if (typeof text === 'string' && TOKEN.test(name) && FIELD_VALUE.test(text) && !isForbidden(name)) {
+    if (typeof text === 'string' && mayBeSent(name) && FIELD_VALUE.test(text)) {
       length += name.length + text.length + 4
       if (length <= MAX_TRACE_HEADERS) {
         headers.push([name, text])
@@ -42,6 +42,19 @@ export function checkHeaders(carrier: object, dropped: (name: string) => void): 
     dropped(name)
   }
   return headers
+}
+
+// The names that a tracer writes are few, but for baggage, which has a name for each key.
+const MAX_REMEMBERED = 100
+const remembered = new Map<string, boolean>()
+
+function mayBeSent(name: string): boolean {
+  let may = remembered.get(name)
+  if (may === undefined) {
+    may = TOKEN.test(name) && !isForbidden(name)
+    if (remembered.size < MAX_REMEMBERED) remembered.set(name, may)
+  }
+  return may
 }
 
 function isForbidden(name: string): boolean {
@@ -55,7 +68,7 @@ function isForbidden(name: string): boolean {
  * given back, for fetch to refuse.
  */
 export function joinHeaders(given: HeadersGiven | undefined, trace: TraceHeaders): HeadersGiven {
-  if (given === undefined) return Object.fromEntries(trace)
+  if (given === undefined) return addAll({}, trace)
   if (typeof given !== 'object' || given === null) return given
   if (isHeaders(given)) {
     const joined = given instanceof Headers ? new Headers(given) : sameClass(given)
@@ -74,8 +87,12 @@ export function joinHeaders(given: HeadersGiven | undefined, trace: TraceHeaders
   for (const name of Object.keys(given)) {
     if (!names.has(name.toLowerCase())) joined[name] = (given as Record<string, string>)[name] as string
   }
-  for (const [name, value] of trace) joined[name] = value
-  return joined
+  return addAll(joined, trace)
+}
+
+function addAll(headers: Record<string, string>, trace: TraceHeaders): Record<string, string> {
+  for (const [name, value] of trace) headers[name] = value
+  return headers
 }
 
 /** A pair may be any iterable, and may be iterable only once; what is no pair stays, for fetch to refuse. */

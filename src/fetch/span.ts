@@ -8,6 +8,7 @@ import {
   kindOf,
   MAX_NAME_LENGTH,
   operationNameOf,
+  type Receiver,
   redactUrl,
   registry,
   type Scope,
@@ -42,7 +43,9 @@ export function startCall(settings: FetchSettings, state: FetchState): Scope | u
   if (settings.tags !== undefined) Object.assign(tags, settings.tags)
   const name = nameFor(settings, 'operationName', state) ?? operationNameOf(method, undefined)
   const { tracer } = settings
-  const scope = startScope(name, tracer === undefined ? { tags } : { tags, tracer })
+  // What the user adds may hold objects that change.
+  const handedOver = settings.tags === undefined
+  const scope = startScope(name, tracer === undefined ? { tags } : { tags, tracer }, handedOver)
   if (scope?.span !== undefined && settings.decorateSpan !== undefined) {
     ask(settings, 'decorateSpan', settings.decorateSpan, { ...state, phase: 'start', span: scope.span })
   }
@@ -86,16 +89,16 @@ export function ask<State, Answer>(
 export function answered<R extends Response>(settings: FetchSettings, call: SpannedCall, response: R): R {
   const { scope, state } = call
   describe(settings, scope, span => {
-    const tags: Record<string, unknown> = {}
+    const { status } = response
     // 0 is what Response.error() and an opaque response say.
-    if (response.status > 0) tags['http.status_code'] = response.status
+    const tags: Record<string, unknown> = status > 0 ? { 'http.status_code': status } : {}
     if (response.redirected) tags['http.final_url'] = redactUrl(response.url, settings.secret)
     const own = settings.isError && ask(settings, 'isError', settings.isError, { ...state, response })
-    const byStatus = response.status >= 400
+    const byStatus = status >= 400
     if (typeof own === 'boolean' ? own : byStatus) tags.error = true
     // Said aloud: a tracer that knows the status rule of its format must not know better than `isError`.
     else if (byStatus) tags.error = false
-    watch(span.addTags(tags), 'addTags', settings.report)
+    watch((span as Receiver).addTags(tags, true), 'addTags', settings.report)
   })
   decorateEnd(settings, call, { response, error: undefined, aborted: false })
   if (settings.bodyTimeout === undefined) endScope(scope)
