@@ -186,6 +186,19 @@ describe('tags of the middleware, which are read at the export', () => {
     assert.equal(dropped.queueFull, 200 - queued)
     await tracer.close()
   })
+
+  it('the same of what came at the end, and of any name', async () => {
+    const tracer = createTracer({ ...quiet, batch: { queueBytes: 100_000, spans: 1000 } })
+    for (let i = 0; i < 200; i++) {
+      const tags = { 'peer.hostname': 'x'.repeat(1000) }
+      const span = tracer.startSpan('GET', { tags, handedOver: true } as never)
+      add(span, { 'http.final_url': 'x'.repeat(1000) }).finish()
+    }
+    const { queued, dropped } = tracer.stats()
+    assert.ok(queued > 30 && queued < 50, `${queued} wait`)
+    assert.equal(dropped.queueFull, 200 - queued)
+    await tracer.close()
+  })
 })
 
 describe('limits', () => {

@@ -5,7 +5,6 @@ import { AsyncResource } from 'node:async_hooks'
 import { type Report, registry } from '../core/index.ts'
 import type { ExportAnswer, Exporter } from './exporter.ts'
 import type { LeanSpan } from './span.ts'
-import type { TagValue } from './value.ts'
 
 /** How finished spans are collected and sent. */
 export interface BatchLimits {
@@ -279,19 +278,25 @@ export function weightOf(span: LeanSpan): number {
 function weigh({ operationName, names, slots, extra }: LeanSpan): number {
   let weight = 200 + operationName.length
   if (Array.isArray(slots)) {
-    for (let i = 0; i < names.size; i++) {
-      const value = slots[i] as TagValue
-      weight +=
-        typeof value === 'string' ? 32 + value.length : typeof value === 'object' ? lengthOfList(value) : 32
-    }
+    for (let i = 0; i < names.size; i++) weight += weightOfValue(slots[i])
   } else if (slots !== undefined) {
-    // Of what is handed over, one is of any length.
-    const url = slots.early['http.url']
-    weight += 300 + (typeof url === 'string' ? url.length : 0)
+    weight += weightOfTags(slots.early) + (slots.late === undefined ? 0 : weightOfTags(slots.late))
   }
   return extra === undefined
     ? weight
     : weight + extra.logLength + 100 * (extra.logs.length + extra.references.length)
+}
+
+/** Of tags that were handed over, as they are. */
+function weightOfTags(tags: Readonly<Record<string, unknown>>): number {
+  let weight = 0
+  for (const name in tags) weight += weightOfValue(tags[name])
+  return weight
+}
+
+function weightOfValue(value: unknown): number {
+  if (typeof value === 'string') return 32 + value.length
+  return Array.isArray(value) ? lengthOfList(value) : 32
 }
 
 function lengthOfList(list: readonly unknown[]): number {
