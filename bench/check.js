@@ -6,19 +6,8 @@ import { existsSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
-import {
-  builtPackage,
-  FRAMEWORKS,
-  installPeers,
-  listed,
-  openWorld,
-  ROUTES,
-  rotate,
-  runRound,
-  spread,
-  variants,
-} from './rounds.js'
+import { listed, readOptions } from './command.js'
+import { FRAMEWORKS, openWorld, prepare, ROUTES, rotate, runRound, spread, variants } from './rounds.js'
 import { number, over, table, withRange } from './tables.js'
 
 const HELP = `npm run bench:check -- [options]
@@ -30,33 +19,26 @@ const HELP = `npm run bench:check -- [options]
   --seconds 2            how long each route of each side is measured in each round
   --threshold 1.05       exit status 1 when the median of a framework's rounds is above it, and every round above 1`
 
-const { values: given } = parseArgs({
-  options: {
-    against: { type: 'string', default: 'HEAD~1' },
-    frameworks: { type: 'string', default: FRAMEWORKS.join(',') },
-    variants: { type: 'string', default: 'unsampled,sampled' },
-    routes: { type: 'string', default: ROUTES.slice(0, 2).join(',') },
-    rounds: { type: 'string', default: '5' },
-    seconds: { type: 'string', default: '2' },
-    threshold: { type: 'string', default: '1.05' },
-    help: { type: 'boolean', default: false },
-  },
+const given = readOptions(HELP, {
+  against: 'HEAD~1',
+  frameworks: FRAMEWORKS.join(','),
+  variants: 'unsampled,sampled',
+  routes: ROUTES.slice(0, 2).join(','),
+  rounds: '5',
+  seconds: '2',
+  threshold: '1.05',
 })
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
-if (given.help) console.log(HELP)
-else {
-  installPeers()
-  const here = builtPackage()
-  const other = existsSync(join(given.against, 'dist'))
-    ? { folder: resolve(given.against) }
-    : build(given.against)
-  try {
-    await compare(here, join(other.folder, 'dist'))
-  } finally {
-    other.remove?.()
-  }
+const here = prepare()
+const other = existsSync(join(given.against, 'dist'))
+  ? { folder: resolve(given.against) }
+  : build(given.against)
+try {
+  await compare(here, join(other.folder, 'dist'))
+} finally {
+  other.remove?.()
 }
 
 /** Another commit, built with the compiler and the dependencies of this checkout. */

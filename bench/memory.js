@@ -1,9 +1,9 @@
 // What does tracing keep? The heap after many requests, after many that were aborted, and for each request in flight,
 // always after a garbage collection. node bench/memory.js --help
 
-import { parseArgs } from 'node:util'
+import { listed, readOptions } from './command.js'
 import { publish } from './machine.js'
-import { builtPackage, FRAMEWORKS, installPeers, listed, openServer, openWorld, variants } from './rounds.js'
+import { FRAMEWORKS, openServer, openWorld, prepare, variants } from './rounds.js'
 import { table } from './tables.js'
 
 const DEFAULT_VARIANTS =
@@ -17,24 +17,19 @@ const HELP = `node bench/memory.js [options]
   --variants ${DEFAULT_VARIANTS}
   --docs                 puts the table into docs/performance.md`
 
-const { values: given } = parseArgs({
-  options: {
-    requests: { type: 'string', default: '200000' },
-    aborted: { type: 'string', default: '2000' },
-    flying: { type: 'string', default: '1000' },
-    framework: { type: 'string', default: 'fastify' },
-    variants: { type: 'string', default: DEFAULT_VARIANTS },
-    docs: { type: 'boolean', default: false },
-    help: { type: 'boolean', default: false },
-  },
+const given = readOptions(HELP, {
+  requests: '200000',
+  aborted: '2000',
+  flying: '1000',
+  framework: 'fastify',
+  variants: DEFAULT_VARIANTS,
+  docs: false,
 })
 
-if (given.help) console.log(HELP)
-else await main()
+await main()
 
 async function main() {
-  installPeers()
-  const dist = builtPackage()
+  const dist = prepare()
   const requests = Number(given.requests)
   const aborted = Number(given.aborted)
   const flying = Number(given.flying)

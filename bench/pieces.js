@@ -1,11 +1,11 @@
 // What does each piece cost? CPU time and allocated bytes per operation, beside a peer's same operation.
 // node bench/pieces.js --help
 
-import { parseArgs } from 'node:util'
 import { measureAlone } from './alone.js'
+import { readOptions } from './command.js'
 import { publish } from './machine.js'
 import { groups } from './pieces-cases.js'
-import { builtPackage, installPeers, rotate, spread } from './rounds.js'
+import { prepare, rotate, spread } from './rounds.js'
 import { table, withRange } from './tables.js'
 
 const HELP = `node bench/pieces.js [options]
@@ -15,22 +15,17 @@ const HELP = `node bench/pieces.js [options]
   --docs                 puts the tables into docs/performance.md
 groups: ${Object.keys(groups).join('; ')}`
 
-const { values: given } = parseArgs({
-  options: {
-    rounds: { type: 'string', default: '5' },
-    operations: { type: 'string', default: '400000' },
-    only: { type: 'string', default: '' },
-    docs: { type: 'boolean', default: false },
-    help: { type: 'boolean', default: false },
-  },
+const given = readOptions(HELP, {
+  rounds: '5',
+  operations: '400000',
+  only: '',
+  docs: false,
 })
 
-if (given.help) console.log(HELP)
-else await main()
+await main()
 
 async function main() {
-  installPeers()
-  const dist = builtPackage()
+  const dist = prepare()
   const tables = []
   for (const [group, { without, cases }] of Object.entries(groups)) {
     if (!group.includes(given.only)) continue

@@ -4,8 +4,8 @@
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
-import { builtPackage, FRAMEWORKS, installPeers, listed, openServer, openWorld, variants } from './rounds.js'
+import { listed, readOptions } from './command.js'
+import { FRAMEWORKS, openServer, openWorld, prepare, variants } from './rounds.js'
 import { number, table } from './tables.js'
 
 const HELP = `node bench/profile.js [options]
@@ -16,23 +16,18 @@ const HELP = `node bench/profile.js [options]
   --functions 12         how many of our functions are listed
 A profiler slows down what it looks at, some of it more than the rest: compare the columns, not with requests.js.`
 
-const { values: given } = parseArgs({
-  options: {
-    frameworks: { type: 'string', default: FRAMEWORKS.join(',') },
-    variants: { type: 'string', default: 'bare,smallest,hollow,unsampled,sampled' },
-    route: { type: 'string', default: '/hello' },
-    requests: { type: 'string', default: '150000' },
-    functions: { type: 'string', default: '12' },
-    help: { type: 'boolean', default: false },
-  },
+const given = readOptions(HELP, {
+  frameworks: FRAMEWORKS.join(','),
+  variants: 'bare,smallest,hollow,unsampled,sampled',
+  route: '/hello',
+  requests: '150000',
+  functions: '12',
 })
 
-if (given.help) console.log(HELP)
-else await main()
+await main()
 
 async function main() {
-  installPeers()
-  const dist = builtPackage()
+  const dist = prepare()
   const names = listed(given.variants, Object.keys(variants), '--variants')
   for (const framework of listed(given.frameworks, FRAMEWORKS, '--frameworks')) {
     const profiles = []

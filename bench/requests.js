@@ -2,20 +2,9 @@
 // peers. node bench/requests.js --help
 
 import { writeFile } from 'node:fs/promises'
-import { parseArgs } from 'node:util'
+import { listed, readOptions } from './command.js'
 import { describeMachine, publish } from './machine.js'
-import {
-  builtPackage,
-  FRAMEWORKS,
-  installPeers,
-  listed,
-  openWorld,
-  pinned,
-  ROUTES,
-  rotate,
-  runRound,
-  variants,
-} from './rounds.js'
+import { FRAMEWORKS, openWorld, pinned, prepare, ROUTES, rotate, runRound, variants } from './rounds.js'
 import { requestTables } from './tables.js'
 
 const HELP = `npm run bench -- [options]
@@ -28,26 +17,20 @@ const HELP = `npm run bench -- [options]
   --docs                 puts the tables into docs/performance.md
 Two minutes: --frameworks fastify --variants bare,control,none,sampled --rounds 3 --seconds 1`
 
-const list = all => ({ type: 'string', default: all.join(',') })
-const { values: given } = parseArgs({
-  options: {
-    rounds: { type: 'string', default: '7' },
-    seconds: { type: 'string', default: '1.5' },
-    frameworks: list(FRAMEWORKS),
-    variants: list(Object.keys(variants)),
-    routes: list(ROUTES),
-    json: { type: 'string' },
-    docs: { type: 'boolean', default: false },
-    help: { type: 'boolean', default: false },
-  },
+const given = readOptions(HELP, {
+  rounds: '7',
+  seconds: '1.5',
+  frameworks: FRAMEWORKS.join(','),
+  variants: Object.keys(variants).join(','),
+  routes: ROUTES.join(','),
+  json: undefined,
+  docs: false,
 })
 
-if (given.help) console.log(HELP)
-else await main()
+await main()
 
 async function main() {
-  installPeers()
-  const dist = builtPackage()
+  const dist = prepare()
   const rounds = Number(given.rounds)
   const seconds = Number(given.seconds)
   const routes = listed(given.routes, ROUTES, '--routes')

@@ -21,19 +21,19 @@ const TURN = 250
 // A server that has waited is slow at first, on Express by half and for a second.
 const UNCOUNTED_TURNS = 6
 
-/** Installs the peers when they are missing, pinned by bench/package-lock.json. */
-export function installPeers() {
+/** Installs the peers when they are missing, pinned by bench/package-lock.json; gives the folder of the package as users get it. */
+export function prepare() {
+  installPeers()
+  const dist = process.env.BENCH_DIST ?? here('../dist')
+  if (!existsSync(`${dist}/core/index.js`)) throw new Error(`${dist} is not there: run "npm run build" first`)
+  return dist
+}
+
+function installPeers() {
   if (existsSync(here('node_modules/.package-lock.json'))) return
   console.error('installing the peers in bench/node_modules ...')
   const { status } = spawnSync('npm', ['ci', '--no-audit', '--no-fund'], { cwd: here('.'), stdio: 'inherit' })
   if (status !== 0) throw new Error('npm ci in bench/ failed')
-}
-
-/** The folder of the package as users get it. */
-export function builtPackage() {
-  const dist = process.env.BENCH_DIST ?? here('../dist')
-  if (!existsSync(`${dist}/core/index.js`)) throw new Error(`${dist} is not there: run "npm run build" first`)
-  return dist
 }
 
 /** Server and clients must not share a core; without `taskset`, or with one core, the operating system decides. */
@@ -106,17 +106,13 @@ export async function runRound(world, jobs, { routes, seconds }) {
  * @param flags for its Node
  */
 export async function openServer({ load, backends }, job, routes, flags) {
-  const { id, ports } = await backends.ask({ open: true })
+  const collectors = await backends.ask({ open: true })
   const next = await load.ask({ open: true })
-  const surroundings = {
-    framework: job.framework,
-    variant: job.variant,
-    dist: job.dist,
-    ports: { ...ports, next: next.port },
-  }
+  const { framework, variant, dist } = job
+  const surroundings = { framework, variant, dist, ports: { ...collectors.ports, ...next.ports } }
   const server = start(SERVERS, here('requests/server.cjs'), { args: [JSON.stringify(surroundings)], flags })
   const { port } = await server.answer()
-  const { header = 'traceparent', sampled = true } = variants[job.variant]
+  const { header = 'traceparent', sampled = true } = variants[variant]
   const request = (path, until) =>
     load.ask({ port, path, header, sampled, connections: CONNECTIONS, ...until })
   for (const path of routes) await request(path, { requests: WARM_UP[path] })
@@ -128,33 +124,44 @@ export async function openServer({ load, backends }, job, routes, flags) {
     /** Has it export everything that waits, and says what it has used until then and what has arrived. */
     flush: async () => ({
       ...(await server.ask('flush')),
-      ...(await backends.ask({ counts: id })),
+      ...(await backends.ask({ counts: collectors.id })),
       ...(await load.ask({ counts: next.id })),
     }),
     close: async () => {
       await server.end()
-      await backends.ask({ close: id })
+      await backends.ask({ close: collectors.id })
       await load.ask({ close: next.id })
     },
   }
 }
 
 async function measureRoute(servers, path, seconds) {
-  const turns = servers.map(() => [])
-  const ask = async turn => {
+  // One turn of each server: what each has served, in the order of the servers.
+  const askAll = async turn => {
+    const served = []
     for (const i of rotate([...servers.keys()], turn)) {
-      const served = await servers[i].request(path, { milliseconds: TURN })
-      turns[i].push({ ...served, cpu: await servers[i].cpu() })
+      const answers = await servers[i].request(path, { milliseconds: TURN })
+      served[i] = { ...answers, cpu: await servers[i].cpu() }
     }
+    return served
   }
+  const flushAll = () => Promise.all(servers.map(server => server.flush()))
   // These also warm up again: what the route before has brought into the same functions, V8 answers by compiling them anew.
-  for (let turn = 0; turn < UNCOUNTED_TURNS; turn++) await ask(turn)
-  for (const uncounted of turns) uncounted.length = 0
-  const before = await Promise.all(servers.map(server => server.flush()))
+  for (let turn = 0; turn < UNCOUNTED_TURNS; turn++) await askAll(turn)
+  const before = await flushAll()
   const count = Math.max(1, Math.round((seconds * 1000) / TURN))
-  for (let turn = 0; turn < count; turn++) await ask(turn)
-  const after = await Promise.all(servers.map(server => server.flush()))
-  return servers.map(({ job }, i) => toSample(job, path, turns[i], before[i], after[i]))
+  const turns = []
+  for (let turn = 0; turn < count; turn++) turns.push(await askAll(turn))
+  const after = await flushAll()
+  return servers.map(({ job }, i) =>
+    toSample(
+      job,
+      path,
+      turns.map(served => served[i]),
+      before[i],
+      after[i],
+    ),
+  )
 }
 
 function toSample(job, path, turns, before, after) {
@@ -180,14 +187,6 @@ function toSample(job, path, turns, before, after) {
     tracedCalls: perRequest('tracedCalls'),
     peak: after.peak,
   }
-}
-
-/** The items of an option, each of which has to be known. */
-export function listed(text, known, option) {
-  const items = text.split(',')
-  const unknown = items.find(item => !known.includes(item))
-  if (unknown !== undefined) throw new TypeError(`${option}: ${unknown} is none of ${known.join(', ')}`)
-  return items
 }
 
 /** The order of a turn or round: rotated, and reversed every other time, so that nothing always follows the same one. */

@@ -1,9 +1,9 @@
 // What does one span cost? Start (child of a parent), eight tags, finish, and its share of the encoded batch, in CPU time
 // and allocated bytes, beside the peers; and what does a trace header cost? node bench/span.js --help
 
-import { parseArgs } from 'node:util'
 import { measureAlone } from './alone.js'
-import { builtPackage, installPeers, rotate, spread } from './rounds.js'
+import { readOptions } from './command.js'
+import { prepare, rotate, spread } from './rounds.js'
 import { cases } from './span-cases.js'
 import { table, withRange } from './tables.js'
 
@@ -20,21 +20,16 @@ const TARGETS = [
   ['ours: traceparent in and out', 'OpenTelemetry: traceparent in and out', 1 / 2],
 ]
 
-const { values: given } = parseArgs({
-  options: {
-    rounds: { type: 'string', default: '7' },
-    spans: { type: 'string', default: '300000' },
-    cases: { type: 'string', default: Object.keys(cases).join(',') },
-    help: { type: 'boolean', default: false },
-  },
+const given = readOptions(HELP, {
+  rounds: '7',
+  spans: '300000',
+  cases: Object.keys(cases).join(','),
 })
 
-if (given.help) console.log(HELP)
-else main()
+main()
 
 function main() {
-  installPeers()
-  const dist = builtPackage()
+  const dist = prepare()
   const rounds = Number(given.rounds)
   const names = given.cases.split(',').map(name => name.trim())
   const samples = new Map(names.map(name => [name, []]))

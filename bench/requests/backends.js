@@ -1,22 +1,12 @@
-// The collectors of each vendor, which count what reaches them. Each server has its own, so that it is known whose spans
-// arrive.
+// The collectors of each vendor, which count what reaches them.
 
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { msgpackSpans, protobufSpans, thriftSpans } from './count.js'
+import { answerParent, listen } from './opened.js'
 
-const opened = []
-
-process.on('message', async ({ open, counts, close }) => {
-  if (open) process.send(await openBackends())
-  else if (counts !== undefined) process.send(opened[counts].counts)
-  else {
-    opened[close].end()
-    process.send('closed')
-  }
-})
-process.on('disconnect', () => process.exit())
+answerParent(openBackends)
 
 async function openBackends() {
   const counts = { spans: 0, batches: 0, errors: 0 }
@@ -28,25 +18,18 @@ async function openBackends() {
   const jaeger = createSocket({ type: 'udp4', recvBufferSize: 1 << 22 })
   jaeger.on('message', bytes => count(thriftSpans, bytes, counts))
 
-  const servers = { otlp, datadog }
-  const ports = {}
-  for (const [name, server] of Object.entries(servers)) {
-    server.keepAliveTimeout = 60_000
-    server.listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    ports[name] = server.address().port
-  }
+  const { ports, end } = await listen({ otlp, datadog })
   jaeger.bind(0, '127.0.0.1')
   await once(jaeger, 'listening')
   ports.jaeger = jaeger.address().port
-  const end = () => {
-    jaeger.close()
-    for (const server of Object.values(servers)) {
-      server.close()
-      server.closeAllConnections()
-    }
+  return {
+    counts,
+    ports,
+    end: () => {
+      jaeger.close()
+      end()
+    },
   }
-  return { id: opened.push({ counts, end }) - 1, ports }
 }
 
 /** An HTTP door that takes what a vendor posts there, and answers everything as its collector does. */

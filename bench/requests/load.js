@@ -5,17 +5,12 @@
 
 import { randomBytes } from 'node:crypto'
 import { connect } from 'node:net'
-import { closeNext, countsOfNext, openNext } from './next.js'
+import { openNext } from './next.js'
+import { answerParent } from './opened.js'
 
 const DISTINCT_REQUESTS = 2048
 
-process.on('message', async ({ open, counts, close, ...job }) => {
-  if (open) process.send(await openNext())
-  else if (counts !== undefined) process.send(countsOfNext(counts))
-  else if (close !== undefined) process.send(closeNext(close))
-  else process.send(await load(job))
-})
-process.on('disconnect', () => process.exit())
+answerParent(openNext, load)
 
 /**
  * Asks for `milliseconds` or `requests`, then waits for the answers on their way: the server is idle before and after.
