@@ -13,7 +13,7 @@ type Emit = EventEmitter['emit']
 type Event = Parameters<Emit>
 
 const nodes = { request: IncomingMessage.prototype, response: ServerResponse.prototype }
-// Taken from where they are: to look for them on an object whose prototype was set is dear (held.ts).
+// Taken from where they are: to look for them on an object whose prototype was set is dear (apart.ts).
 const { listenerCount, on } = EventEmitter.prototype
 
 /** Follows a request and its response to their end. */
@@ -21,9 +21,10 @@ export function follow(
   { setsPrototypes }: Framework<never>,
   req: IncomingMessage,
   res: ServerResponse,
+  socket: Socket | undefined,
   held: Held,
 ): void {
-  // Where prototypes are set, a property of their own would be dear (held.ts). An emit that is not Node's is somebody's.
+  // Where prototypes are set, a property of their own would be dear (apart.ts). An emit that is not Node's is somebody's.
   if (!setsPrototypes && req.emit === nodes.request.emit) req.emit = emitOfRequest
   else followPrototype(req, nodes.request)
   if (!setsPrototypes && res.emit === nodes.response.emit) {
@@ -33,7 +34,7 @@ export function follow(
     closeBehindOthers(res, held)
   }
   // Node's own responses always close; a test double may only finish (row R-INJECT).
-  if (!(req.socket instanceof Socket)) res.on('finish', () => setImmediate(() => held.close()))
+  if (!(socket instanceof Socket)) res.on('finish', () => setImmediate(() => held.close()))
 }
 
 // One shared function each, no closure per request. Most events have no listener, and need no context.

@@ -4,6 +4,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Span, SpanContext, Tracer } from 'opentracing'
+import { responseApart } from './apart.ts'
 import { pathOf, readAttributes } from './attributes.ts'
 import { registry, runInScope } from './context.ts'
 import { failureFields } from './failure.ts'
@@ -72,8 +73,9 @@ export class TracedExchange<Request> implements Held {
     if (span === undefined || exchange === undefined) return
     const { report, decorateSpan } = this.#settings
     const { req, res } = exchange
-    const aborted = wasCut(res, this.#socket) ? cutWhen(req, res) : undefined
-    const statusCode = aborted === 'before response' ? undefined : res.statusCode
+    const { statusCode: sent, writableEnded } = this.#framework.setsPrototypes ? responseApart(res) : res
+    const aborted = wasCut(res, writableEnded, this.#socket) ? cutWhen(req, res) : undefined
+    const statusCode = aborted === 'before response' ? undefined : sent
     const route = this.#route(exchange)
     const outcome = this.#settings.asksOutcome
       ? this.#outcome(span, exchange, route, statusCode, aborted)
@@ -203,10 +205,11 @@ function endTags(statusCode: number | undefined, route: string | undefined): Rec
 /** Whether the connection was gone before all of the response was. */
 function wasCut(
   res: ServerResponse & { stream?: { rstCode?: number } },
+  writableEnded: boolean,
   socket: Socket | undefined,
 ): boolean {
   // `writableEnded` tells a cut response from a complete one in every protocol; `writableFinished` does not.
-  if (!res.writableEnded) return true
+  if (!writableEnded) return true
   // What was lost after `end()`, the socket alone knows, or the HTTP/2 stream (rows R-ABORT-AFTER-END, R-H2-RESET).
   return socket === undefined ? (res.stream?.rstCode ?? 0) !== 0 : Boolean(socket.errored)
 }

@@ -16,10 +16,7 @@ type Marked = { [HANDLING]?: Held }
 const KEY: unique symbol = Symbol.for('tracing-middleware.held.1') as never
 const shared = globalThis as { [KEY]?: WeakMap<object, Held> }
 shared[KEY] ??= new WeakMap()
-/**
- * For frameworks that set prototypes (Express): V8 gives each of their objects a shape of its own, and a further one with
- * every property that is added or looked for. That costs ten times as much as this; elsewhere, a property costs less.
- */
+/** For objects whose prototype is set (apart.ts), by request: a further property of their own costs ten times as much. */
 const apart = shared[KEY]
 
 /** Remembers who has a request in hand. */
@@ -30,7 +27,7 @@ export function hold(
   held: Held,
 ): void {
   if (setsPrototypes) {
-    apart.set(req, held).set(res, held)
+    apart.set(req, held)
   } else {
     ;(req as Marked)[HANDLING] = held
     ;(res as Marked)[HANDLING] = held
@@ -42,9 +39,9 @@ export function heldBy(object: object): Held | undefined {
   return (object as Marked)[HANDLING] ?? apart.get(object)
 }
 
-/** The same for an object of a framework that sets prototypes. */
+/** The same for a request or response of a framework that sets prototypes. */
 export function heldApart(object: object): Held | undefined {
-  return apart.get(object) ?? (object as Marked)[HANDLING]
+  return apart.get(object) ?? apart.get(Reflect.get(object, 'req')) ?? (object as Marked)[HANDLING]
 }
 
 /** The same for a request that a framework is just handing over: nearly always nobody. */

@@ -2,6 +2,7 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Span } from 'opentracing'
+import { requestApart } from './apart.ts'
 import { follow } from './events.ts'
 import { TracedExchange } from './exchange.ts'
 import { alreadyHeldBy, heldBy, hold } from './held.ts'
@@ -71,10 +72,9 @@ function begin<Request>(
   const { report } = settings
   if (settings.ignored?.(exchange)) return QUIET
   const { req, res } = exchange
-  const { headers, socket } = req
+  const { headers, method = 'GET', socket } = framework.setsPrototypes ? requestApart(req) : req
   const caller = extract(settings, headers)
   if (caller === NOOP_CONTEXT) return QUIET
-  const method = req.method ?? 'GET'
   const { isPublic, samplingPriority, operationName } = settings
   const isStranger =
     isPublic !== undefined && ask(report, 'publicEndpoint', isPublic, stateOf(exchange)) === true
@@ -91,7 +91,7 @@ function begin<Request>(
   const connection = isHttp2 ? undefined : socket
   const handling = new TracedExchange(framework, settings, exchange, span, name, method, connection)
   hold(framework, req, res, handling)
-  follow(framework, req, res, handling)
+  follow(framework, req, res, socket, handling)
   if (settings.traceResponseHeader !== undefined) writeTraceId(settings, res, span)
   if (settings.decorateSpan !== undefined)
     ask(report, 'decorateSpan', settings.decorateSpan, { ...stateOf(exchange), phase: 'start', span })

@@ -28,7 +28,7 @@ const express: Framework<Request> = {
 export function tracingMiddleware(options?: ServerTracingOptions<Request>): RequestHandler {
   const tracing = createServerTracing(express, options)
   return function tracingMiddleware(req, res, next) {
-    tracing.begin({ req, res, target: req.originalUrl, request: req }).run(next)
+    tracing.begin({ req, res, target: Reflect.get(req, 'originalUrl'), request: req }).run(next)
   }
 }
 

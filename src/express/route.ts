@@ -22,18 +22,27 @@ interface App {
   readonly router?: { stack?: readonly Layer[] }
 }
 
-/** What is read of an Express request. */
+/** What is read of an Express request, at once (core/apart.ts). */
 interface RoutedRequest {
-  readonly route?: Route
-  readonly baseUrl?: string
+  readonly route: Route | undefined
+  readonly baseUrl: string | undefined
   readonly url: string
-  readonly app?: App
-  readonly params?: object
+  readonly app: App | undefined
+}
+
+function read(request: object): RoutedRequest {
+  const { get } = Reflect
+  return {
+    route: get(request, 'route'),
+    baseUrl: get(request, 'baseUrl'),
+    url: get(request, 'url'),
+    app: get(request, 'app'),
+  }
 }
 
 /** The template with all mounted prefixes: `/tenants/:tenant/users/:id`; undefined when no route matched. */
 export function routeOf(of: object): string | undefined {
-  const request = of as RoutedRequest
+  const request = read(of)
   const { route } = request
   if (route?.path === undefined) return undefined
   if (isOnTop(request, route)) return templateOf(route.path, pathOf(request))
@@ -43,9 +52,10 @@ export function routeOf(of: object): string | undefined {
 
 /** The parameters of the route and of the mounted prefixes before it, as Koa's and Fastify's routers give them. */
 export function paramsOf(of: object): object | undefined {
-  const request = of as RoutedRequest
+  const { params } = of as { params?: object }
+  const request = read(of)
   const { route } = request
-  return route === undefined ? request.params : { ...trailOf(request, route).params, ...request.params }
+  return route === undefined ? params : { ...trailOf(request, route).params, ...params }
 }
 
 /** How a request got to its route. */
