@@ -1,5 +1,5 @@
-// Has this change made requests dearer? This checkout against another commit, both alive together and asked in turns.
-// node bench/check.js --help
+// Has this change made requests dearer? This checkout against another commit, both in one server process and asked in
+// turns: from one process to the next, the same code differs by more than most changes do. node bench/check.js --help
 
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
@@ -7,17 +7,23 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { listed, readOptions } from './command.js'
-import { FRAMEWORKS, openWorld, prepare, ROUTES, rotate, runRound, spread, variants } from './rounds.js'
-import { number, over, table, withRange } from './tables.js'
+import { FRAMEWORKS, median, openProcess, openWorld, prepare, ROUTES, rotate, spread, variants } from './rounds.js'
+import { number, table, withRange } from './tables.js'
+
+// Two peers in one process would trace each other's requests.
+const OURS = Object.keys(variants).filter(name => variants[name].label.startsWith('ours'))
+// Milliseconds.
+const TURN = 100
+const WARM_UP_TURNS = 20
 
 const HELP = `npm run bench:check -- [options]
   --against HEAD~1       a commit to build in a temporary folder, or a folder that is built (the one above dist/)
-  --frameworks express,koa,fastify
-  --variants unsampled,sampled   see npm run bench -- --help
+  --frameworks ${FRAMEWORKS}
+  --variants unsampled,sampled   of ${OURS}
   --routes /hello,/users/:id
   --rounds 5             how many rounds, each with fresh processes
-  --seconds 2            how long each route of each side is measured in each round
-  --threshold 1.05       exit status 1 when the median of a framework's rounds is above it, and every round above 1`
+  --seconds 3            how long each route of each side is measured in each round
+  --threshold 1.02       exit status 1 when the median of a framework's rounds is above it, and every round above 1`
 
 const given = readOptions(HELP, {
   against: 'HEAD~1',
@@ -25,8 +31,8 @@ const given = readOptions(HELP, {
   variants: 'unsampled,sampled',
   routes: ROUTES.slice(0, 2).join(','),
   rounds: '5',
-  seconds: '2',
-  threshold: '1.05',
+  seconds: '3',
+  threshold: '1.02',
 })
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -63,54 +69,62 @@ function build(commit) {
 async function compare(here, there) {
   const frameworks = listed(given.frameworks, FRAMEWORKS, '--frameworks')
   const routes = listed(given.routes, ROUTES, '--routes')
-  const seconds = Number(given.seconds)
-  const wanted = listed(given.variants, Object.keys(variants), '--variants')
+  const wanted = listed(given.variants, OURS, '--variants')
+  const cases = frameworks.flatMap(framework =>
+    wanted.map(variant => ({ framework, variant, rounds: [], errors: 0 })),
+  )
   const world = await openWorld()
-  const samples = []
   for (let round = 0; round < Number(given.rounds); round++) {
-    for (const framework of frameworks) {
-      const jobs = [
-        { side: 'bare', framework, variant: 'bare', dist: here },
-        ...wanted.flatMap(variant => [
-          { side: 'here', framework, variant, dist: here },
-          { side: 'there', framework, variant, dist: there },
-        ]),
-      ]
-      for (const sample of await runRound(world, rotate(jobs, round), { routes, seconds })) {
-        samples.push({ round, ...sample })
-      }
-    }
+    for (const each of cases) await measure(world, each, [here, there], routes, round)
     console.error(`round ${round + 1} of ${given.rounds}`)
   }
   await world.close()
-  report(samples, frameworks, wanted)
+  report(cases)
 }
 
-function report(samples, frameworks, wanted) {
-  const cpuOf = (framework, side, variant) => {
-    const rounds = []
-    for (const sample of samples) {
-      if (sample.framework !== framework || sample.side !== side || sample.variant !== variant) continue
-      rounds[sample.round] = (rounds[sample.round] ?? 0) + sample.cpu
-    }
-    return rounds
+/** One process with both builds. Which of them is opened and asked first takes turns too. */
+async function measure(world, each, builds, routes, round) {
+  const { framework, variant, rounds } = each
+  const order = rotate([0, 1], round)
+  const jobs = order.map(i => ({ variant, dist: builds[i] }))
+  const server = await openProcess(world, framework, jobs)
+  const ask = async (side, path) => {
+    const before = await server.cpu()
+    const { requests, errors } = await server.requests[order.indexOf(side)](path, { milliseconds: TURN })
+    each.errors += errors
+    return ((await server.cpu()) - before) / requests
   }
-  const rows = []
-  for (const framework of frameworks) {
-    for (const variant of wanted) {
-      const here = cpuOf(framework, 'here', variant)
-      const there = cpuOf(framework, 'there', variant)
-      const bare = cpuOf(framework, 'bare', 'bare')
-      const change = spread(over(here, there))
-      const dearer = change.median > Number(given.threshold) && change.min > 1
-      if (dearer) process.exitCode = 1
-      const beside = [spread(over(here, bare)), spread(over(there, bare))].map(seen => withRange(seen))
-      rows.push([framework, variant, withRange(change), ...beside, dearer ? '**dearer**' : 'ok'])
+  const turns = Math.max(1, Math.round((Number(given.seconds) * 1000) / TURN))
+  const used = { here: 0, there: 0, more: 0 }
+  for (const path of routes) {
+    const seen = [[], []]
+    for (let turn = -WARM_UP_TURNS; turn < turns; turn++) {
+      for (const side of rotate([0, 1], turn + WARM_UP_TURNS)) {
+        const cpu = await ask(side, path)
+        if (turn >= 0) seen[side].push(cpu)
+      }
     }
+    const [here, there] = seen
+    used.here += median(here) / routes.length
+    used.there += median(there) / routes.length
+    used.more += median(here.map((cpu, i) => cpu - there[i])) / routes.length
   }
-  const errors = samples.reduce((sum, sample) => sum + sample.errors, 0)
+  rounds.push(used)
+  await server.close()
+}
+
+function report(cases) {
+  const rows = cases.map(({ framework, variant, rounds }) => {
+    const change = spread(rounds.map(({ there, more }) => 1 + more / there))
+    const isDearer = change.median > Number(given.threshold) && change.min > 1
+    if (isDearer) process.exitCode = 1
+    const of = name => spread(rounds.map(used => used[name]))
+    const cells = [withRange(change, 3), withRange(of('more')), number(of('there').median)]
+    return [framework, variant, ...cells, isDearer ? '**dearer**' : 'ok']
+  })
+  const errors = cases.reduce((sum, each) => sum + each.errors, 0)
   if (errors > 0) process.exitCode = 1
-  console.log(table(['', 'variant', `here / ${given.against}`, 'here x bare', 'there x bare', ''], rows))
+  console.log(table(['', 'variant', `here / ${given.against}`, '+ us', `us in ${given.against}`, ''], rows))
   console.log(
     `\n${errors} errors; dearer: above ${number(Number(given.threshold), 2)} in the median and above 1 in every round.`,
   )

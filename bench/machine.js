@@ -13,12 +13,17 @@ export function describeMachine({ pinned, rounds, seconds }) {
   return `${date}, Node ${process.versions.node}, ${cpu.model.trim()} x ${cpus().length}, ${cores}; ${rounds} rounds, ${seconds} s for each route and variant in each.`
 }
 
-/** Replaces a part of docs/performance.md: what stands between `<!-- name -->` and `<!-- /name -->`. */
+// What the page is written for; a run on another has its own place there.
+const NODE = '20'
+
+/** Replaces a part of docs/performance.md: between `<!-- name -->` and `<!-- /name -->`, or `<!-- name, Node 24 -->`. */
 export async function publish(name, text) {
   const file = new URL('../docs/performance.md', import.meta.url)
   const page = await readFile(file, 'utf8')
-  const start = `<!-- ${name} -->`
-  const end = `<!-- /${name} -->`
+  const [major] = process.versions.node.split('.')
+  const place = major === NODE ? name : `${name}, Node ${major}`
+  const start = `<!-- ${place} -->`
+  const end = `<!-- /${place} -->`
   const [before, rest] = page.split(start)
   const after = rest?.split(end)[1]
   if (after === undefined) throw new Error(`docs/performance.md has no ${start} ... ${end}`)

@@ -105,20 +105,36 @@ export async function runRound(world, jobs, { routes, seconds }) {
  * @param job { framework, variant, dist }
  * @param flags for its Node
  */
-export async function openServer({ load, backends }, job, routes, flags) {
+export async function openServer(world, job, routes, flags) {
+  const { requests, ...server } = await openProcess(world, job.framework, [job], flags)
+  const [request] = requests
+  for (const path of routes) await request(path, { requests: WARM_UP[path] })
+  return { job, request, ...server }
+}
+
+/**
+ * A server process with an app for each job.
+ *
+ * @param jobs of { variant, dist }
+ * @returns `requests`, a function for each job that has its app asked; what else it can be told
+ */
+export async function openProcess({ load, backends }, framework, jobs, flags) {
   const collectors = await backends.ask({ open: true })
   const next = await load.ask({ open: true })
-  const { framework, variant, dist } = job
-  const surroundings = { framework, variant, dist, ports: { ...collectors.ports, ...next.ports } }
+  const surroundings = {
+    framework,
+    jobs: jobs.map(({ variant, dist }) => ({ variant, dist })),
+    ports: { ...collectors.ports, ...next.ports },
+  }
   const server = start(SERVERS, here('requests/server.cjs'), { args: [JSON.stringify(surroundings)], flags })
-  const { port } = await server.answer()
-  const { header = 'traceparent', sampled = true } = variants[variant]
-  const request = (path, until) =>
-    load.ask({ port, path, header, sampled, connections: CONNECTIONS, ...until })
-  for (const path of routes) await request(path, { requests: WARM_UP[path] })
+  const { ports } = await server.answer()
+  const requests = jobs.map(({ variant }, i) => {
+    const { header = 'traceparent', sampled = true } = variants[variant]
+    const client = { port: ports[i], header, sampled, connections: CONNECTIONS }
+    return (path, until) => load.ask({ ...client, path, ...until })
+  })
   return {
-    job,
-    request,
+    requests,
     ask: question => server.ask(question),
     cpu: async () => (await server.ask('usage')).cpu,
     /** Has it export everything that waits, and says what it has used until then and what has arrived. */
@@ -189,9 +205,9 @@ function toSample(job, path, turns, before, after) {
   }
 }
 
-/** The order of a turn or round: rotated, and reversed every other time, so that nothing always follows the same one. */
+/** The order of a turn or round: forwards, backwards, then the same from the next one on: nothing always follows the same one. */
 export function rotate(jobs, round) {
-  const shift = round % jobs.length
+  const shift = (round >> 1) % jobs.length
   const rotated = [...jobs.slice(shift), ...jobs.slice(0, shift)]
   return round % 2 === 0 ? rotated : rotated.reverse()
 }

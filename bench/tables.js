@@ -109,7 +109,7 @@ export function withRange({ median, min, max }, digits = 2) {
   return `${number(median, digits)} (${number(min, digits)} to ${number(max, digits)})`
 }
 
-export function over(values, others) {
+function over(values, others) {
   return values.map((value, i) => value / others[i])
 }
 

@@ -994,3 +994,40 @@ describe("a sampler of the user's", () => {
     )
   })
 })
+
+describe('a request that nobody will see', () => {
+  /** What its span is told at the close of the response, and the phases that decorateSpan hears of. */
+  async function closing(
+    sampler: Sampler,
+    isDecorated: boolean,
+  ): Promise<{ told: string[]; heard: string[] }> {
+    const tracer = tracerWith(sampler)
+    const told: string[] = []
+    const heard: string[] = []
+    const startSpan = tracer.startSpan.bind(tracer)
+    tracer.startSpan = (...given) => {
+      const span = startSpan(...given)
+      span.addTags = tags => {
+        told.push(...Object.keys(tags))
+        return span
+      }
+      return span
+    }
+    const decorateSpan = ({ phase }: { phase: string }) => {
+      heard.push(phase)
+    }
+    const app = await plainServer(() => 'ok', isDecorated ? { tracer, decorateSpan } : { tracer })
+    await fetch(`http://127.0.0.1:${app.port}/`, { headers: { connection: 'close' } })
+    await app.close()
+    return { told, heard }
+  }
+
+  it('is told nothing: its route and its tags are not worked out', async () => {
+    assert.deepEqual((await closing(neverSampler(), false)).told, [])
+    assert.deepEqual((await closing(alwaysSampler(), false)).told, ['http.status_code'])
+  })
+
+  it('still has decorateSpan asked at its end', async () => {
+    assert.deepEqual((await closing(neverSampler(), true)).heard, ['start', 'end'])
+  })
+})

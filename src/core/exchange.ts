@@ -71,30 +71,19 @@ export class TracedExchange<Request> implements Held {
     const { span } = this
     const exchange = this.#exchange
     if (span === undefined || exchange === undefined) return
-    const { report, decorateSpan } = this.#settings
-    const { req, res } = exchange
-    const { statusCode: sent, writableEnded } = this.#framework.setsPrototypes ? responseApart(res) : res
-    const aborted = wasCut(res, writableEnded, this.#socket) ? cutWhen(req, res) : undefined
-    const statusCode = aborted === 'before response' ? undefined : sent
-    const route = this.#route(exchange)
-    const outcome = this.#settings.asksOutcome
-      ? this.#outcome(span, exchange, route, statusCode, aborted)
-      : undefined
+    const { report, asksOutcome } = this.#settings
+    let isHeard = asksOutcome
     registry.insideTracer++
     try {
       const context = span.context()
       this.ended = watch(context, 'span', report) ? undefined : context
-      this.#describe(span, exchange, route, statusCode, aborted, outcome)
+      isHeard ||= (span as Receiver).isRecording !== false
     } catch (error) {
       report('span', error)
     } finally {
       registry.insideTracer--
     }
-    if (decorateSpan !== undefined && outcome !== undefined) {
-      ask(report, 'decorateSpan', decorateSpan, { ...outcome, phase: 'end' })
-      // What it may have named the span is made fit to be written; it is a call into the tracer.
-      ask(report, 'setOperationName', wasNamed, span)
-    }
+    if (isHeard) this.#account(span, exchange)
     registry.insideTracer++
     try {
       watch(span.finish(), 'finish', report)
@@ -107,6 +96,29 @@ export class TracedExchange<Request> implements Held {
       this.#socket = undefined
       this.#failure = undefined
     }
+  }
+
+  /** Tells the span, and the user's functions, how it went. */
+  #account(span: Span, exchange: Exchange<Request>): void {
+    const { report, decorateSpan, asksOutcome } = this.#settings
+    const { req, res } = exchange
+    const { statusCode: sent, writableEnded } = this.#framework.setsPrototypes ? responseApart(res) : res
+    const aborted = wasCut(res, writableEnded, this.#socket) ? cutWhen(req, res) : undefined
+    const statusCode = aborted === 'before response' ? undefined : sent
+    const route = this.#route(exchange)
+    const outcome = asksOutcome ? this.#outcome(span, exchange, route, statusCode, aborted) : undefined
+    registry.insideTracer++
+    try {
+      this.#describe(span, exchange, route, statusCode, aborted, outcome)
+    } catch (error) {
+      report('span', error)
+    } finally {
+      registry.insideTracer--
+    }
+    if (decorateSpan === undefined || outcome === undefined) return
+    ask(report, 'decorateSpan', decorateSpan, { ...outcome, phase: 'end' })
+    // What it may have named the span is made fit to be written; it is a call into the tracer.
+    ask(report, 'setOperationName', wasNamed, span)
   }
 
   #route(exchange: Exchange<Request>): string | undefined {

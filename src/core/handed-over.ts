@@ -1,4 +1,4 @@
-// What our tracer understands beyond OpenTracing: tags that need not be copied.
+// What our tracer understands, and tells, beyond OpenTracing: tags that need not be copied, spans that nobody will see.
 
 import type { Span, SpanOptions } from 'opentracing'
 
@@ -12,5 +12,7 @@ export interface StartOptions extends SpanOptions {
 
 /** The same for tags that are added. */
 export interface Receiver extends Span {
+  /** False: it is not sampled, and what it is told is heard by nobody. Other tracers do not say. */
+  readonly isRecording?: boolean
   addTags(tags: Record<string, unknown>, handedOver?: boolean): this
 }

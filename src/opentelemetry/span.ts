@@ -83,6 +83,11 @@ export class BridgedSpan extends opentracing.Span {
     return this.ctx.told.baggage?.get(key)
   }
 
+  /** Whether anybody will see what it is told: the middleware asks. */
+  get isRecording(): boolean {
+    return this.#tags !== undefined
+  }
+
   override finish(finishTime?: number): void {
     if (this.#hasEnded) {
       this.#owner.report('finish', new Error('a span was finished twice; the first time counts'))
