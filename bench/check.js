@@ -7,14 +7,24 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { listed, readOptions } from './command.js'
-import { FRAMEWORKS, median, openProcess, openWorld, prepare, ROUTES, rotate, spread, variants } from './rounds.js'
+import {
+  FRAMEWORKS,
+  median,
+  openProcess,
+  openWorld,
+  prepare,
+  ROUTES,
+  rotate,
+  spread,
+  variants,
+} from './rounds.js'
 import { number, table, withRange } from './tables.js'
 
 // Two peers in one process would trace each other's requests.
 const OURS = Object.keys(variants).filter(name => variants[name].label.startsWith('ours'))
 // Milliseconds.
-const TURN = 100
-const WARM_UP_TURNS = 20
+const TURN = 200
+const WARM_UP_TURNS = 10
 
 const HELP = `npm run bench:check -- [options]
   --against HEAD~1       a commit to build in a temporary folder, or a folder that is built (the one above dist/)
@@ -22,8 +32,8 @@ const HELP = `npm run bench:check -- [options]
   --variants unsampled,sampled   of ${OURS}
   --routes /hello,/users/:id
   --rounds 5             how many rounds, each with fresh processes
-  --seconds 3            how long each route of each side is measured in each round
-  --threshold 1.02       exit status 1 when the median of a framework's rounds is above it, and every round above 1`
+  --seconds 5            how long each route of each side is measured in each round
+  --threshold 1.03       exit status 1 when the median of a framework's rounds is above it, and every round above 1`
 
 const given = readOptions(HELP, {
   against: 'HEAD~1',
@@ -31,8 +41,8 @@ const given = readOptions(HELP, {
   variants: 'unsampled,sampled',
   routes: ROUTES.slice(0, 2).join(','),
   rounds: '5',
-  seconds: '3',
-  threshold: '1.02',
+  seconds: '5',
+  threshold: '1.03',
 })
 
 const root = fileURLToPath(new URL('..', import.meta.url))

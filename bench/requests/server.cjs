@@ -49,7 +49,12 @@ async function main() {
     const { user, system } = process.cpuUsage()
     const { heapUsed, external } = process.memoryUsage()
     const peak = process.resourceUsage().maxRSS * 1024
-    process.send({ cpu: user + system, heap: heapUsed + external, peak, waiting: opened.flatMap(app => app.waiting).length })
+    process.send({
+      cpu: user + system,
+      heap: heapUsed + external,
+      peak,
+      waiting: opened.flatMap(app => app.waiting).length,
+    })
   })
   process.send({ ports: opened.map(({ port }) => port) })
 }
