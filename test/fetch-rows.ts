@@ -873,13 +873,17 @@ const aborts: Row[] = [
   {
     id: 'ABORT-ANY',
     title: 'F115: AbortSignal.any: which one it was decides',
-    run: async (fetch, { origin }) => {
+    run: async (fetch, { origin, arrival }) => {
       const controller = new AbortController()
-      const signal = AbortSignal.any([controller.signal, AbortSignal.timeout(40)])
+      const signal = AbortSignal.any([controller.signal, AbortSignal.timeout(200)])
       const timedOut = await fetch(`${origin}/hang`, { signal }).catch(seeError)
       const other = AbortSignal.any([controller.signal, AbortSignal.timeout(10_000)])
-      setTimeout(() => controller.abort(), 10)
-      return [timedOut, await fetch(`${origin}/hang`, { signal: other }).catch(seeError)]
+      const arrived = arrival('/hang')
+      const aborted = fetch(`${origin}/hang`, { signal: other }).catch(seeError)
+      // Sooner, a busy machine had not sent it yet: then the next row received it.
+      await arrived
+      controller.abort()
+      return [timedOut, await aborted]
     },
     spans: spans => {
       assert.deepEqual(
