@@ -1027,6 +1027,37 @@ describe('a request that nobody will see', () => {
     assert.deepEqual((await closing(alwaysSampler(), false)).told, ['http.status_code'])
   })
 
+  it('starts without tags when its caller has decided, and with all that somebody may want to see otherwise', async () => {
+    const traceparent = `00-${TRACE}-${SPAN}-00`
+    const tags = { 'sampling.priority': 1 }
+    const byMethod = rulesSampler([{ method: 'GET', sampler: alwaysSampler() }], neverSampler())
+    const cases: [string, number, Parameters<typeof createTracer>[0], Parameters<typeof plainServer>[1]][] = [
+      ['nobody asks for them', 0, {}, {}],
+      ['samplingPriority may ask for it', 1, {}, { samplingPriority: () => 1 }],
+      ['tags may ask for it', 1, {}, { tags }],
+      ['a public endpoint: our sampler is asked', 1, { sampler: byMethod }, { publicEndpoint: true }],
+      ['our sampler is always asked', 1, { sampler: byMethod, parentBased: false }, {}],
+      ['keep is asked', 1, { keep: ({ root }) => root.tags['http.method'] === 'GET' }, {}],
+    ]
+    for (const [why, kept, tracerOptions, options] of cases) {
+      const spans: FinishedSpan[] = []
+      const given: Record<string, unknown>[] = []
+      const exporter = { export: (batch: readonly FinishedSpan[]) => void spans.push(...batch) }
+      const tracer = createTracer({ serviceName: 'orders', exporter, ...tracerOptions })
+      const startSpan = tracer.startSpan.bind(tracer)
+      tracer.startSpan = (name, options) => {
+        given.push({ ...options?.tags })
+        return startSpan(name, options)
+      }
+      const app = await plainServer(() => 'ok', { tracer, ...(options as object) })
+      await fetch(`http://127.0.0.1:${app.port}/`, { headers: { connection: 'close', traceparent } })
+      await app.close()
+      await tracer.close()
+      assert.equal(spans.length, kept, why)
+      assert.equal('http.url' in (given[0] ?? {}), kept === 1, why)
+    }
+  })
+
   it('still has decorateSpan asked at its end', async () => {
     assert.deepEqual((await closing(neverSampler(), true)).heard, ['start', 'end'])
   })

@@ -57,10 +57,19 @@ function emitClose(res: EventEmitter, event: Event): boolean {
 }
 
 function emitIn(find: typeof heldBy, emit: Emit, emitter: EventEmitter, event: Event): boolean {
-  const held = listenerCount.call(emitter, event[0]) === 0 ? undefined : find(emitter)
-  return held === undefined
+  const listeners = listenerCount.call(emitter, event[0])
+  const held = listeners === 0 ? undefined : find(emitter)
+  return held === undefined || (listeners === 1 && isNodesOwn(event[0], held))
     ? emit.apply(emitter, event)
     : registry.storage.run(held, emitOn, emit, emitter, event)
+}
+
+/**
+ * Whether the only listener is the one that Node's own server has: for `finish` of each response, and for `end` of a
+ * request whose response is through. It needs no context, and what it starts belongs to the connection, not to the request.
+ */
+function isNodesOwn(name: Event[0], { isServed, span }: Held): boolean {
+  return isServed && (name === 'finish' || (name === 'end' && span === undefined))
 }
 
 function emitOn(emit: Emit, emitter: EventEmitter, event: Event): boolean {

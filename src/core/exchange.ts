@@ -2,7 +2,7 @@
 // and nowhere else.
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Socket } from 'node:net'
+import { Socket } from 'node:net'
 import type { Span, SpanContext, Tracer } from 'opentracing'
 import { responseApart } from './apart.ts'
 import { pathOf, readAttributes } from './attributes.ts'
@@ -25,6 +25,7 @@ export class TracedExchange<Request> implements Held {
   ended: SpanContext | undefined
   readonly tracer: Tracer
   readonly parent: undefined
+  readonly isServed: boolean
   readonly #framework: Framework<Request>
   readonly #settings: ServerSettings<Request>
   #exchange: Exchange<Request> | undefined
@@ -47,6 +48,7 @@ export class TracedExchange<Request> implements Held {
     this.ended = undefined
     this.tracer = settings.tracer
     this.parent = undefined
+    this.isServed = socket instanceof Socket
     this.#framework = framework
     this.#settings = settings
     this.#exchange = exchange

@@ -1,6 +1,6 @@
 // What our tracer understands, and tells, beyond OpenTracing: tags that need not be copied, spans that nobody will see.
 
-import type { Span, SpanOptions } from 'opentracing'
+import type { Span, SpanContext, SpanOptions } from 'opentracing'
 
 /**
  * `handedOver` tags are changed by nobody any more, and all their values are texts, numbers and booleans. So our tracer can
@@ -8,6 +8,12 @@ import type { Span, SpanOptions } from 'opentracing'
  */
 export interface StartOptions extends SpanOptions {
   handedOver?: boolean
+}
+
+/** What a caller's headers have told. */
+export interface Caller extends SpanContext {
+  /** True: what starts from it is not recorded, and no sampler asked, unless the tag `sampling.priority` is there. */
+  readonly isUnheard?: boolean
 }
 
 /** The same for tags that are added. */

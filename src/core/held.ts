@@ -6,6 +6,8 @@ import type { Framework, Handling } from './seam.ts'
 
 /** A request in hand: the scope of its code. */
 export interface Held extends Omit<Handling, 'span'>, Scope {
+  /** It came over a connection of Node's HTTP/1 server, which has listeners of its own for it. */
+  readonly isServed: boolean
   /** The response has left, or its connection is gone; called again, it does nothing. */
   close(): void
 }

@@ -104,6 +104,8 @@ export interface ServerSettings<Request> {
   readonly isPublic: ((state: RequestState<Request>) => boolean) | undefined
   readonly traceResponseHeader: string | undefined
   readonly isError: ((state: OutcomeState<Request>) => boolean) | undefined
+  /** Whether the user's options may set `sampling.priority`. */
+  readonly prioritises: boolean
   /** Whether any function of the user's wants to know how the request went. */
   readonly asksOutcome: boolean
   readonly secret: IsSecret
@@ -170,6 +172,7 @@ export function resolveOptions<Request>(
     isPublic: typeof publicEndpoint === 'function' ? publicEndpoint : publicEndpoint ? () => true : undefined,
     traceResponseHeader: given.traceResponseHeader,
     isError: given.isError,
+    prioritises: given.samplingPriority !== undefined || given.tags?.['sampling.priority'] !== undefined,
     asksOutcome: [given.decorateSpan, given.isError, given.operationName].some(aFunction),
     secret: createIsSecret(given.secretKeys),
     report,

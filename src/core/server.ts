@@ -5,6 +5,7 @@ import type { Span } from 'opentracing'
 import { requestApart } from './apart.ts'
 import { follow } from './events.ts'
 import { TracedExchange } from './exchange.ts'
+import type { Caller } from './handed-over.ts'
 import { alreadyHeldBy, heldBy, hold } from './held.ts'
 import { operationNameOf, padTraceId } from './names.ts'
 import { resolveOptions, type ServerSettings, type ServerTracingOptions, stateOf } from './options.ts'
@@ -13,6 +14,7 @@ import { extract, startSpan, startTags } from './start.ts'
 import { ask } from './trouble.ts'
 import { NOOP_CONTEXT } from './work.ts'
 
+const NO_TAGS: Record<string, unknown> = Object.freeze({})
 const QUIET: Handling = { span: undefined, run: next => next(), fail() {} }
 
 /**
@@ -75,10 +77,11 @@ function begin<Request>(
   const { headers, method = 'GET', socket } = framework.setsPrototypes ? requestApart(req) : req
   const caller = extract(settings, headers)
   if (caller === NOOP_CONTEXT) return QUIET
-  const { isPublic, samplingPriority, operationName } = settings
+  const { isPublic, samplingPriority, prioritises, operationName } = settings
   const isStranger =
     isPublic !== undefined && ask(report, 'publicEndpoint', isPublic, stateOf(exchange)) === true
-  const tags = startTags(framework, settings, exchange, method, headers, socket)
+  const isUnheard = !isStranger && !prioritises && (caller as Caller | null)?.isUnheard === true
+  const tags = isUnheard ? NO_TAGS : startTags(framework, settings, exchange, method, headers, socket)
   if (samplingPriority !== undefined) {
     const priority = ask(report, 'samplingPriority', samplingPriority, stateOf(exchange))
     if (typeof priority === 'number' && Number.isFinite(priority)) tags['sampling.priority'] = priority

@@ -23,6 +23,8 @@ export const b3: TraceFormat = {
     return firstValid(headers.b3, readSingle)
   },
 
+  read: readSingle,
+
   inject(context, carrier) {
     const state = stateOf(context)
     if (context.traceId === '') {
@@ -56,6 +58,9 @@ export const b3multi: TraceFormat = {
     if (!isTraceId(traceId) || !isSpanId(spanId) || (parentId !== '' && !isSpanId(parentId))) return null
     return contextOf(traceId, spanId, parentId, decision)
   },
+
+  // A trace id alone is no context.
+  read: () => undefined,
 
   inject(context, carrier) {
     if (context.traceId !== '') {

@@ -78,6 +78,17 @@ export function createFind(formats: readonly FormatName[]): Find {
   })
 }
 
+/** The key of the only header that may be ours; undefined when there is none, or more than one. Throws as the carrier does. */
+export function onlyKey(carrier: object): string | undefined {
+  let only: string | undefined
+  for (const key in carrier) {
+    if (!mayBeOurs(key)) continue
+    if (only !== undefined) return undefined
+    only = key
+  }
+  return only
+}
+
 function none(): Headers {
   return {
     traceparent: undefined,
@@ -104,12 +115,12 @@ function scan(carrier: object): Headers | undefined {
   return found
 }
 
-/** Sorts out nearly all other headers by their first characters, in either case: tr, ub, ja, ba, b3, x-b. */
+/** Sorts out nearly all other headers by a few characters, in either case: tr.c, ub, ja, ba, b3, x-b. */
 function mayBeOurs(key: string): boolean {
   const second = key.charCodeAt(1) | 32
   switch (key.charCodeAt(0) | 32) {
     case 116:
-      return second === 114
+      return second === 114 && (key.charCodeAt(3) | 32) === 99
     case 117:
       return second === 98
     case 106:

@@ -32,6 +32,8 @@ export interface TraceFormat extends Format {
    * @param encoded whether the carrier is of HTTP headers, where Jaeger's values may be percent-encoded
    */
   extract(headers: Headers, encoded: boolean): TraceContext | null | undefined
+  /** What the main header alone says; undefined when it is not valid, or cannot stand alone. */
+  read(text: string, encoded: boolean): TraceContext | undefined
 }
 
 /** A context of what trace ids and decision come from; `parentId` may be `''`. */

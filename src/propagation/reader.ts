@@ -1,7 +1,7 @@
 // Reading a carrier: every listed format is asked, the first valid one tells the trace, and all of it is counted.
 
 import { type Gathered, gather, readBaggage } from './baggage.ts'
-import { createFind, type FormatName, type Headers } from './carrier.ts'
+import { createFind, type FormatName, type Headers, onlyKey } from './carrier.ts'
 import type { TraceContext } from './context.ts'
 import { newContext, type TraceFormat } from './formats.ts'
 import type { Caller, CallerCounts, Counters } from './meter.ts'
@@ -28,6 +28,7 @@ export function createRead(
 ): Read {
   const find = createFind(names)
   const listed = names.filter(name => name !== 'baggage').map(name => formats[name])
+  const byHeader = new Map<string | undefined, TraceFormat>(listed.map(format => [format.header, format]))
   const listedBits = listed.map(format => BITS[format.name])
   const takesBaggage = names.includes('baggage')
   const takesUber = names.includes('uber-trace-id')
@@ -43,6 +44,8 @@ export function createRead(
 
   return (carrier, encoded, caller) => {
     counters.carriersIn++
+    const alone = readAlone(carrier, encoded, caller)
+    if (alone !== undefined) return alone
     const headers = find(carrier)
     if (headers === undefined) {
       counters.withoutTrace++
@@ -58,6 +61,30 @@ export function createRead(
       return debugId === undefined ? trace : { ...(trace ?? NO_TRACE), debugId }
     }
     return { ...(trace ?? NO_TRACE), debugId, baggage, baggageProperties: gathered?.properties }
+  }
+
+  /** What nearly all carriers are like: one header of ours, and its text is valid. The others take the long way. */
+  function readAlone(
+    carrier: object,
+    encoded: boolean,
+    caller: Caller | undefined,
+  ): TraceContext | undefined {
+    let format: TraceFormat | undefined
+    let text: unknown
+    try {
+      format = byHeader.get(onlyKey(carrier))
+      if (format === undefined) return undefined
+      text = (carrier as Record<string, unknown>)[format.header]
+    } catch {
+      // The long way copes with carriers that throw.
+      return undefined
+    }
+    const context = typeof text === 'string' ? format.read(text, encoded) : undefined
+    if (context === undefined || context.traceId === '') return undefined
+    seen = used = needed = BITS[format.name]
+    rejected = conflict = 0
+    count(caller)
+    return context
   }
 
   function readTrace(headers: Headers, encoded: boolean): TraceContext | undefined {

@@ -28,6 +28,8 @@ export const tracecontext: TraceFormat = {
     return headers.tracestate === undefined ? context : withTracestate(context, headers.tracestate)
   },
 
+  read: readTraceparent,
+
   inject(context, carrier) {
     if (context.traceId === '') return false
     const flags = (context.sampled === true || context.debug ? SAMPLED : 0) | (context.random ? RANDOM : 0)

@@ -23,6 +23,8 @@ export const uberTraceId: TraceFormat = {
     return firstValid(headers.uberTraceId, encoded ? readEncoded : readPlain)
   },
 
+  read: (text, encoded) => (encoded ? readEncoded(text) : readPlain(text)),
+
   inject(context, carrier, encoded, counts) {
     const more = writeUberctx(context, carrier, encoded, counts)
     if (context.traceId === '') return more

@@ -174,6 +174,12 @@ export class LeanSpanContext extends opentracing.SpanContext implements TraceCon
     return this.trace.debugId
   }
 
+  /** For the middleware: nobody will see what starts from here. */
+  get isUnheard(): boolean {
+    const { sampled, debugId, recorder } = this.trace
+    return sampled === false && debugId === undefined && recorder.obeysCallers
+  }
+
   get baggage(): ReadonlyMap<string, string> | undefined {
     return this.bag?.items
   }

@@ -20,6 +20,8 @@ export function toContext(
 ): LeanSpanContext | undefined {
   if (given === undefined || given === null) return undefined
   try {
+    // Nearly always, and quickly told.
+    if (given instanceof LeanSpanContext && given.trace.recorder === recorder) return given
     const context = typeof (given as Span).context === 'function' ? (given as Span).context() : given
     if (context instanceof LeanSpanContext) {
       return context.trace.recorder === recorder ? context : fromOutside(recorder, context)

@@ -25,6 +25,8 @@ export interface SpanLimits {
 /** The tracer as a span sees it. */
 export interface Recorder extends Tracer {
   readonly limits: SpanLimits
+  /** A caller that has not sampled has decided: no sampler and no `keep` rule is asked. */
+  readonly obeysCallers: boolean
   /** A span that is recorded has ended. */
   ended(span: LeanSpan): void
   /** A span was finished a second time. */

@@ -81,6 +81,7 @@ const NO_TAGS: Readonly<Record<string, unknown>> = {}
 class OurTracer extends opentracing.Tracer implements LeanTracer, Recorder {
   readonly limits: SpanLimits
   readonly meter: MigrationMeter
+  readonly obeysCallers: boolean
   #close: () => Promise<void>
   #started = 0
   #sampled = 0
@@ -103,6 +104,7 @@ class OurTracer extends opentracing.Tracer implements LeanTracer, Recorder {
     this.#report = report
     this.#isDisabled = settings.isDisabled
     this.#parentBased = settings.parentBased
+    this.obeysCallers = settings.parentBased && keep === undefined
     this.#sampler = sampler
     this.#propagation = settings.propagation
     this.#batch = new Batch(exporter, batch, report)

@@ -7,7 +7,7 @@ import { WebSocket, WebSocketServer } from 'ws'
 import { activeSpan } from '../../src/core/index.ts'
 import type { RecordedSpan } from '../../src/testing/index.ts'
 import { ask, eventually, raw } from '../client.ts'
-import { TLS } from '../hosts/sample.ts'
+import { type At, TLS } from '../hosts/sample.ts'
 import { hello, names, type Row, row } from './row.ts'
 
 export const protocolRows: Row[] = [
@@ -123,6 +123,38 @@ export const protocolRows: Row[] = [
       assert.match(String(seen.span.tags['http.url']), new RegExp(`^http://127.0.0.1:${seen.port}/n/\\d+$`))
       assert.deepEqual(Object.keys(JSON.parse(String(seen.span.tags.HEADERS))), ['uber-trace-id'])
       assert.equal('headers.:path' in seen.span.tags, false)
+    },
+  }),
+  row({
+    id: 'R-H2-EVENTS',
+    title: "over HTTP/2 the only listener of an event is the app's: it has its span (F072, F085)",
+    app: () => {
+      const active: string[] = []
+      return {
+        protocol: 'http2',
+        routes: [
+          {
+            path: '/events',
+            handle: ({ req, res }: At) => {
+              for (const [name, emitter] of [['end', req] as const, ['finish', res] as const]) {
+                emitter.on(name, () => active.push(`${name}: ${activeSpan() !== undefined}`))
+              }
+              req.resume()
+              return 'x'
+            },
+          },
+          { path: '/active', handle: () => active },
+        ],
+      }
+    },
+    request: port =>
+      overHttp2(port, async session => {
+        await stream(session, '/events', {})
+        return JSON.parse(await stream(session, '/active', {})) as string[]
+      }),
+    spans: 2,
+    expect(_seen, active) {
+      assert.deepEqual(active.sort(), ['end: true', 'finish: true'])
     },
   }),
   row({

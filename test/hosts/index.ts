@@ -20,6 +20,7 @@ const expressLacks = {
   'R-H2-STREAMS':
     'Express replaces the prototypes of request and response, and breaks HTTP/2 by that on its own',
   'R-H2-RESET': 'the same',
+  'R-H2-EVENTS': 'the same',
 }
 const fastifyLacks = {
   ...everyLacks,
