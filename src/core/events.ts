@@ -13,21 +13,21 @@ type Emit = EventEmitter['emit']
 type Event = Parameters<Emit>
 
 const nodes = { request: IncomingMessage.prototype, response: ServerResponse.prototype }
-// Taken from where they are: to look for them on an object whose prototype was set is dear (apart.ts).
+// Taken from where they are: to look for them on an object without a shape that V8 knows is dear (apart.ts).
 const { listenerCount, on } = EventEmitter.prototype
 
 /** Follows a request and its response to their end. */
 export function follow(
-  { setsPrototypes }: Framework<never>,
+  { losesShapes }: Framework<never>,
   req: IncomingMessage,
   res: ServerResponse,
   socket: Socket | undefined,
   held: Held,
 ): void {
-  // Where prototypes are set, a property of their own would be dear (apart.ts). An emit that is not Node's is somebody's.
-  if (!setsPrototypes && req.emit === nodes.request.emit) req.emit = emitOfRequest
+  // Where shapes are lost, a property of their own would be dear (apart.ts). An emit that is not Node's is somebody's.
+  if (!losesShapes && req.emit === nodes.request.emit) req.emit = emitOfRequest
   else followPrototype(req, nodes.request)
-  if (!setsPrototypes && res.emit === nodes.response.emit) {
+  if (!losesShapes && res.emit === nodes.response.emit) {
     res.emit = emitOfResponse
   } else {
     followPrototype(res, nodes.response)

@@ -104,7 +104,7 @@ export class TracedExchange<Request> implements Held {
   #account(span: Span, exchange: Exchange<Request>): void {
     const { report, decorateSpan, asksOutcome } = this.#settings
     const { req, res } = exchange
-    const { statusCode: sent, writableEnded } = this.#framework.setsPrototypes ? responseApart(res) : res
+    const { statusCode: sent, writableEnded } = this.#framework.losesShapes ? responseApart(res) : res
     const aborted = wasCut(res, writableEnded, this.#socket) ? cutWhen(req, res) : undefined
     const statusCode = aborted === 'before response' ? undefined : sent
     const route = this.#route(exchange)

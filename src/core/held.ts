@@ -18,17 +18,17 @@ type Marked = { [HANDLING]?: Held }
 const KEY: unique symbol = Symbol.for('tracing-middleware.held.1') as never
 const shared = globalThis as { [KEY]?: WeakMap<object, Held> }
 shared[KEY] ??= new WeakMap()
-/** For objects whose prototype is set (apart.ts), by request: a further property of their own costs ten times as much. */
+/** For objects that have lost their shape (apart.ts), by request. */
 const apart = shared[KEY]
 
 /** Remembers who has a request in hand. */
 export function hold(
-  { setsPrototypes }: Framework<never>,
+  { losesShapes }: Framework<never>,
   req: IncomingMessage,
   res: ServerResponse,
   held: Held,
 ): void {
-  if (setsPrototypes) {
+  if (losesShapes) {
     apart.set(req, held)
   } else {
     ;(req as Marked)[HANDLING] = held
@@ -41,14 +41,14 @@ export function heldBy(object: object): Held | undefined {
   return (object as Marked)[HANDLING] ?? apart.get(object)
 }
 
-/** The same for a request or response of a framework that sets prototypes. */
+/** The same for a request or response that has lost its shape. */
 export function heldApart(object: object): Held | undefined {
   return apart.get(object) ?? apart.get(Reflect.get(object, 'req')) ?? (object as Marked)[HANDLING]
 }
 
 /** The same for a request that a framework is just handing over: nearly always nobody. */
-export function alreadyHeldBy({ setsPrototypes }: Framework<never>, req: IncomingMessage): Held | undefined {
-  if (!setsPrototypes) return heldBy(req)
+export function alreadyHeldBy({ losesShapes }: Framework<never>, req: IncomingMessage): Held | undefined {
+  if (!losesShapes) return heldBy(req)
   // Whoever else has it has put its code into a scope.
   return apart.get(req) ?? (currentScope() === undefined ? undefined : heldBy(req))
 }

@@ -1,5 +1,6 @@
 // The public door: what every user of tracing-middleware may need, and what the author of an adapter needs.
 
+export { get, settingPrototypesLosesShapes } from './apart.ts'
 export { cleanTags } from './attributes.ts'
 export {
   aFunction,

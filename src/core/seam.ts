@@ -11,8 +11,8 @@ export interface Framework<Request> {
   readonly made: string
   /** The template of the route that matched, with all mounted prefixes; asked when the response has left. */
   route(exchange: Exchange<Request>): string | undefined
-  /** Whether it sets the prototype of each request and response, as Express does. @default false */
-  readonly setsPrototypes?: boolean
+  /** Whether each of its requests and responses has a shape of its own (apart.ts). @default false */
+  readonly losesShapes?: boolean
   /** A property of the framework's request (`params`, `user`, `body`), for `tracedRequestAttributes`. */
   read(request: Request, name: string): unknown
 }

@@ -25,7 +25,6 @@ const QUIET: Handling = { span: undefined, run: next => next(), fail() {} }
  * const tracing = createServerTracing({
  *   component: 'mine',
  *   made: 'myPlugin(options)',
- *   setsPrototypes: false,
  *   route: ({ request }) => request.route,
  *   read: (request, name) => request[name],
  * }, options)
@@ -74,7 +73,7 @@ function begin<Request>(
   const { report } = settings
   if (settings.ignored?.(exchange)) return QUIET
   const { req, res } = exchange
-  const { headers, method = 'GET', socket } = framework.setsPrototypes ? requestApart(req) : req
+  const { headers, method = 'GET', socket } = framework.losesShapes ? requestApart(req) : req
   const caller = extract(settings, headers)
   if (caller === NOOP_CONTEXT) return QUIET
   const { isPublic, samplingPriority, prioritises, operationName } = settings

@@ -1,7 +1,14 @@
 // Express 4 and 5.
 
 import type { ErrorRequestHandler, Request, RequestHandler } from 'express'
-import { createServerTracing, type Framework, getHandling, type ServerTracingOptions } from '../core/index.ts'
+import {
+  createServerTracing,
+  type Framework,
+  get,
+  getHandling,
+  type ServerTracingOptions,
+  settingPrototypesLosesShapes,
+} from '../core/index.ts'
 import { paramsOf, routeOf } from './route.ts'
 
 export type { ServerTracingOptions } from '../core/index.ts'
@@ -9,7 +16,7 @@ export type { ServerTracingOptions } from '../core/index.ts'
 const express: Framework<Request> = {
   component: 'express',
   made: 'tracingMiddleware(options)',
-  setsPrototypes: true,
+  losesShapes: settingPrototypesLosesShapes,
   route: ({ request }) => routeOf(request),
   read: (request, name) =>
     name === 'params' ? paramsOf(request) : (request as unknown as Record<string, unknown>)[name],
@@ -28,7 +35,7 @@ const express: Framework<Request> = {
 export function tracingMiddleware(options?: ServerTracingOptions<Request>): RequestHandler {
   const tracing = createServerTracing(express, options)
   return function tracingMiddleware(req, res, next) {
-    tracing.begin({ req, res, target: Reflect.get(req, 'originalUrl'), request: req }).run(next)
+    tracing.begin({ req, res, target: get(req, 'originalUrl'), request: req }).run(next)
   }
 }
 

@@ -2,6 +2,7 @@
 // the concrete text of a mounted prefix (`/tenants/42`), and both it and `req.params` are put back when an error passes
 // by. So the way from the app to the route is found once, and followed with the path of each request.
 
+import { get } from '../core/index.ts'
 import {
   decode,
   type Layer,
@@ -30,8 +31,8 @@ interface RoutedRequest {
   readonly app: App | undefined
 }
 
-function read(request: object): RoutedRequest {
-  const { get } = Reflect
+function read(of: object): RoutedRequest {
+  const request = of as RoutedRequest
   return {
     route: get(request, 'route'),
     baseUrl: get(request, 'baseUrl'),
