@@ -10,8 +10,8 @@ export const settingPrototypesLosesShapes: boolean = Number.parseInt(process.ver
 
 type Get = <T extends object, K extends keyof T>(object: T, name: K) => T[K]
 
-/** Reads a property of an object whose prototype was set. */
-export const get: Get = settingPrototypesLosesShapes ? Reflect.get : (object, name) => object[name]
+/** Reads a property of an object that has lost its shape. */
+export const get: Get = Reflect.get
 
 /** What is read of a request, at once. */
 export function requestApart(req: IncomingMessage): Pick<IncomingMessage, 'headers' | 'method' | 'socket'> {

@@ -35,7 +35,8 @@ const express: Framework<Request> = {
 export function tracingMiddleware(options?: ServerTracingOptions<Request>): RequestHandler {
   const tracing = createServerTracing(express, options)
   return function tracingMiddleware(req, res, next) {
-    tracing.begin({ req, res, target: get(req, 'originalUrl'), request: req }).run(next)
+    const target = settingPrototypesLosesShapes ? get(req, 'originalUrl') : req.originalUrl
+    tracing.begin({ req, res, target, request: req }).run(next)
   }
 }
 

@@ -2,7 +2,7 @@
 // the concrete text of a mounted prefix (`/tenants/42`), and both it and `req.params` are put back when an error passes
 // by. So the way from the app to the route is found once, and followed with the path of each request.
 
-import { get } from '../core/index.ts'
+import { get, settingPrototypesLosesShapes } from '../core/index.ts'
 import {
   decode,
   type Layer,
@@ -23,7 +23,7 @@ interface App {
   readonly router?: { stack?: readonly Layer[] }
 }
 
-/** What is read of an Express request, at once (core/apart.ts). */
+/** What is read of an Express request; where it has lost its shape, at once (core/apart.ts). */
 interface RoutedRequest {
   readonly route: Route | undefined
   readonly baseUrl: string | undefined
@@ -33,6 +33,7 @@ interface RoutedRequest {
 
 function read(of: object): RoutedRequest {
   const request = of as RoutedRequest
+  if (!settingPrototypesLosesShapes) return request
   return {
     route: get(request, 'route'),
     baseUrl: get(request, 'baseUrl'),
