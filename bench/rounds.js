@@ -1,6 +1,6 @@
-// Rounds of whole requests. In each round every job has a fresh server process; all of them are alive together and take
-// turns of a second, so that whatever else the machine does meets all of them alike. Only the server that is asked works;
-// each accounts for its own CPU time.
+// Rounds of whole requests. In each round every job has a fresh server process, and is measured beside a bare one: the two
+// take turns so short that whatever else the machine does meets both alike. Only the server that is asked works; each
+// accounts for its own CPU time.
 
 import { fork, spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
@@ -16,10 +16,11 @@ export const FRAMEWORKS = ['express', 'koa', 'fastify']
 const WARM_UP = { '/hello': 12_000, '/users/:id': 12_000, '/chain': 5_000 }
 export const ROUTES = Object.keys(WARM_UP)
 const CONNECTIONS = 32
-// Milliseconds. A server that has waited is slow at first: what the others have done is in the caches now, and V8 has made
-// its young generation small. A service under load does not wait, so this is not what a turn measures.
-const WAKE = 500
-const TURN = 500
+// Milliseconds.
+const TURN = 150
+// A server that has waited for long is slow at first: V8 has made its young generation small. Two servers that take short
+// turns keep each other awake.
+const UNCOUNTED_TURNS = 6
 
 /** Installs the peers when they are missing, pinned by bench/package-lock.json; gives the folder of the package as users get it. */
 export function prepare() {
@@ -83,19 +84,24 @@ export async function openWorld() {
 /**
  * One round.
  *
- * @param jobs of { name, framework, variant, dist }
- * @param options { routes, seconds }: each job is asked each route for so long, in turns
- * @returns a sample for each job and route
+ * @param jobs of { framework, variant, dist }, all of one framework; the bare one is what the others are measured beside
+ * @param options { routes, seconds }: each job is asked each route for so long, in turns with the bare server
+ * @returns for each job and route a sample of it, and one of the bare server beside it
  */
 export async function runRound(world, jobs, { routes, seconds }) {
-  const servers = []
+  const [{ framework, dist }] = jobs
+  const bare = await openServer(world, { framework, variant: 'bare', dist }, routes)
+  const samples = []
   try {
-    for (const job of jobs) servers.push(await openServer(world, job, routes))
-    const samples = []
-    for (const path of routes) samples.push(...(await measureRoute(servers, path, seconds)))
+    for (const job of jobs) {
+      if (job.variant === 'bare') continue
+      const server = await openServer(world, job, routes)
+      for (const path of routes) samples.push(...(await measureRoute([bare, server], path, seconds)))
+      await server.close()
+    }
     return samples
   } finally {
-    for (const server of servers) await server.close()
+    await bare.close()
   }
 }
 
@@ -152,56 +158,59 @@ export async function openProcess({ load, backends }, framework, jobs, flags) {
 }
 
 async function measureRoute(servers, path, seconds) {
-  const askOne = async ({ request, cpu }) => {
-    const start = await cpu()
-    const waking = await request(path, { milliseconds: WAKE })
-    const woken = await cpu()
-    const answers = await request(path, { milliseconds: TURN })
-    const end = await cpu()
-    return { ...answers, waking, spent: end - start, used: end - woken }
-  }
   // One turn of each server: what each has served, in the order of the servers.
   const askAll = async turn => {
     const served = []
-    for (const i of rotate([...servers.keys()], turn)) served[i] = await askOne(servers[i])
+    for (const i of rotate([...servers.keys()], turn)) {
+      const answers = await servers[i].request(path, { milliseconds: TURN })
+      served[i] = { ...answers, cpu: await servers[i].cpu() }
+    }
     return served
   }
   const flushAll = () => Promise.all(servers.map(server => server.flush()))
-  // Uncounted: what the route before has brought into the same functions, V8 answers by compiling them anew.
-  await askAll(0)
+  // These also warm up again: what the route before has brought into the same functions, V8 answers by compiling them anew.
+  for (let turn = 0; turn < UNCOUNTED_TURNS; turn++) await askAll(turn)
   const before = await flushAll()
   const count = Math.max(1, Math.round((seconds * 1000) / TURN))
   const turns = []
   for (let turn = 0; turn < count; turn++) turns.push(await askAll(turn))
   const after = await flushAll()
-  return servers.map(({ job }, i) =>
-    toSample(
-      job,
-      path,
+  const [bare, beside] = servers.map((_, i) =>
+    accountOf(
       turns.map(served => served[i]),
       before[i],
       after[i],
     ),
   )
-}
-
-function toSample(job, path, turns, before, after) {
-  const sum = read => turns.reduce((all, turn) => all + read(turn), 0)
-  const served = sum(turn => turn.requests + turn.waking.requests)
-  const perRequest = name => (after[name] - before[name]) / served
-  // What went on while it waited for its turn, exports above all: of all that it has served.
-  const background = after.cpu - before.cpu - sum(turn => turn.spent)
-  return {
+  // Turn by turn, and the median of that: a turn in which the machine had other things to do, or V8 compiled, is no measure.
+  const more = median(beside.used.map((cpu, i) => cpu - bare.used[i])) + beside.rest - bare.rest
+  const sampleOf = ({ job }, { used: _used, rest: _rest, ...account }, cpu) => ({
     ...job,
     path,
-    requests: sum(turn => turn.requests),
-    // A turn in which the machine had other things to do, or V8 compiled, is no measure: hence not the mean.
-    cpu: median(turns.map(turn => turn.used / turn.requests)) + background / served,
-    perSecond: sum(turn => turn.requests) / (sum(turn => turn.milliseconds) / 1000),
+    ...account,
+    cpu,
+    bareCpu: bare.cpu,
+  })
+  return [sampleOf(servers[0], bare, bare.cpu), sampleOf(servers[1], beside, bare.cpu + more)]
+}
+
+function accountOf(turns, before, after) {
+  const sum = name => turns.reduce((all, turn) => all + turn[name], 0)
+  const requests = sum('requests')
+  const perRequest = name => (after[name] - before[name]) / requests
+  // From the end of one turn to the end of the next: what goes on in the background is counted too.
+  const used = turns.map((turn, i) => (turn.cpu - (turns[i - 1] ?? before).cpu) / turn.requests)
+  const rest = (after.cpu - turns[turns.length - 1].cpu) / requests
+  return {
+    requests,
+    used,
+    rest,
+    cpu: median(used) + rest,
+    perSecond: requests / (sum('milliseconds') / 1000),
     p50: median(turns.map(turn => turn.p50)),
     p99: median(turns.map(turn => turn.p99)),
-    errors: sum(turn => turn.errors + turn.waking.errors) + after.errors - before.errors,
-    firstError: turns.flatMap(turn => [turn.waking, turn]).find(({ firstError }) => firstError)?.firstError,
+    errors: sum('errors') + after.errors - before.errors,
+    firstError: turns.find(turn => turn.firstError)?.firstError,
     spans: perRequest('spans'),
     calls: perRequest('calls'),
     tracedCalls: perRequest('tracedCalls'),

@@ -1,5 +1,5 @@
-// From samples to Markdown. Every number is formed within one round (variant and bare of the same framework, route and
-// round); what is printed is the median over the rounds and, in brackets, the whole range.
+// From samples to Markdown. Every number is formed within one round, from a variant and the bare server beside it; what is
+// printed is the median over the rounds and, in brackets, the whole range.
 
 import { spread, variants } from './rounds.js'
 
@@ -29,7 +29,7 @@ export function requestTables(samples, { frameworks, names, routes }) {
   ].join('\n\n')
 }
 
-/** Looks samples up: book(framework, variant, path) gives one for each round. */
+/** Looks samples up: book(framework, variant, path) gives one for each round; of bare, one for each variant and round. */
 function openBook(samples) {
   const pages = new Map()
   for (const sample of samples) {
@@ -41,27 +41,39 @@ function openBook(samples) {
     (pages.get(`${framework} ${variant} ${path}`) ?? []).sort((a, b) => a.round - b.round)
 }
 
-function cpuOf(book, framework, variant, paths) {
-  const perPath = paths.map(path => book(framework, variant, path).map(sample => sample.cpu))
+/** What was measured in each round, on average of the paths: `cpu` or `bareCpu`. */
+function meanOf(book, framework, variant, paths, what = 'cpu') {
+  const perPath = paths.map(path => book(framework, variant, path).map(sample => sample[what]))
   return perPath[0].map((_, round) => perPath.reduce((sum, values) => sum + values[round], 0) / paths.length)
 }
 
-/** What a variant adds to each round's simple routes, and what one call more adds to that. */
+function ratioOf(book, framework, variant, paths) {
+  return over(meanOf(book, framework, variant, paths), meanOf(book, framework, variant, paths, 'bareCpu'))
+}
+
+function aboveOf(book, framework, variant, paths) {
+  return minus(meanOf(book, framework, variant, paths), meanOf(book, framework, variant, paths, 'bareCpu'))
+}
+
+/** What a variant adds to bare on each round's simple routes, as a share of bare, and what one call more adds to that. */
 function addedOf(book, framework, variant) {
-  const above = paths => minus(cpuOf(book, framework, variant, paths), cpuOf(book, framework, 'bare', paths))
-  const added = above(SIMPLE)
-  return { added, fetch: minus(above([CHAIN]), added) }
+  const added = aboveOf(book, framework, variant, SIMPLE)
+  const bare = meanOf(book, framework, variant, SIMPLE, 'bareCpu')
+  const fetch = book(framework, variant, CHAIN).length
+    ? minus(aboveOf(book, framework, variant, [CHAIN]), added)
+    : added
+  // Two variants are measured one after the other: what the machine has become faster or slower in between, bare tells.
+  return { added: over(added, bare), fetch: over(fetch, bare) }
 }
 
 function frameworkTable(book, framework, names, routes) {
   const measured = names.filter(variant => book(framework, variant, routes[0]).length > 0)
   const rows = measured.map(variant => {
     const cells = routes.flatMap(path => {
-      const cpu = cpuOf(book, framework, variant, [path])
-      const bare = cpuOf(book, framework, 'bare', [path])
-      return variant === 'bare'
-        ? [`${number(spread(cpu).median)} us`, '']
-        : [withRange(spread(over(cpu, bare))), number(spread(minus(cpu, bare)).median)]
+      if (variant === 'bare')
+        return [`${number(spread(meanOf(book, framework, variant, [path])).median)} us`, '']
+      const ratio = withRange(spread(ratioOf(book, framework, variant, [path])))
+      return [ratio, number(spread(aboveOf(book, framework, variant, [path])).median)]
     })
     const all = routes.flatMap(path => book(framework, variant, path))
     const spans = routes.map(path =>
@@ -81,8 +93,7 @@ function targetTable(book, frameworks) {
   for (const [variant, targets] of Object.entries(RATIO_TARGETS)) {
     const cells = frameworks.map(framework => {
       if (!SIMPLE.every(path => has(framework, variant, path))) return 'not measured'
-      const cpu = cpuOf(book, framework, variant, SIMPLE)
-      return verdict(spread(over(cpu, cpuOf(book, framework, 'bare', SIMPLE))), targets[framework])
+      return verdict(spread(ratioOf(book, framework, variant, SIMPLE)), targets[framework])
     })
     rows.push([`${variants[variant].label}: x bare`, ...cells])
   }
