@@ -18,7 +18,7 @@ export const ROUTES = Object.keys(WARM_UP)
 const CONNECTIONS = 32
 // Milliseconds.
 const TURN = 150
-// A server that has waited for long is slow at first: V8 has made its young generation small. Two servers that take short
+// A server that has waited for seconds is slow at first, on Express by half and for a second. Two servers that take short
 // turns keep each other awake.
 const UNCOUNTED_TURNS = 6
 
