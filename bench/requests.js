@@ -37,6 +37,7 @@ async function main() {
   const frameworks = listed(given.frameworks, FRAMEWORKS, '--frameworks')
   // Ratios need something to divide by.
   const names = [...new Set(['bare', ...listed(given.variants, Object.keys(variants), '--variants')])]
+  if (names.length === 1) throw new TypeError('--variants: name one to measure beside bare, such as control')
   const world = await openWorld()
   const samples = []
   const start = Date.now()

@@ -92,15 +92,18 @@ export async function runRound(world, jobs, { routes, seconds }) {
   const [{ framework, dist }] = jobs
   const bare = await openServer(world, { framework, variant: 'bare', dist }, routes)
   const samples = []
+  let server
   try {
     for (const job of jobs) {
       if (job.variant === 'bare') continue
-      const server = await openServer(world, job, routes)
+      server = await openServer(world, job, routes)
       for (const path of routes) samples.push(...(await measureRoute([bare, server], path, seconds)))
       await server.close()
+      server = undefined
     }
     return samples
   } finally {
+    await server?.close()
     await bare.close()
   }
 }
@@ -184,14 +187,11 @@ async function measureRoute(servers, path, seconds) {
   )
   // Turn by turn, and the median of that: a turn in which the machine had other things to do, or V8 compiled, is no measure.
   const more = median(beside.used.map((cpu, i) => cpu - bare.used[i])) + beside.rest - bare.rest
-  const sampleOf = ({ job }, { used: _used, rest: _rest, ...account }, cpu) => ({
-    ...job,
-    path,
-    ...account,
-    cpu,
-    bareCpu: bare.cpu,
-  })
-  return [sampleOf(servers[0], bare, bare.cpu), sampleOf(servers[1], beside, bare.cpu + more)]
+  const bareCpu = median(bare.used) + bare.rest
+  return [
+    { ...servers[0].job, path, ...bare.served, cpu: bareCpu, bareCpu },
+    { ...servers[1].job, path, ...beside.served, cpu: bareCpu + more, bareCpu },
+  ]
 }
 
 function accountOf(turns, before, after) {
@@ -201,11 +201,8 @@ function accountOf(turns, before, after) {
   // From the end of one turn to the end of the next: what goes on in the background is counted too.
   const used = turns.map((turn, i) => (turn.cpu - (turns[i - 1] ?? before).cpu) / turn.requests)
   const rest = (after.cpu - turns[turns.length - 1].cpu) / requests
-  return {
+  const served = {
     requests,
-    used,
-    rest,
-    cpu: median(used) + rest,
     perSecond: requests / (sum('milliseconds') / 1000),
     p50: median(turns.map(turn => turn.p50)),
     p99: median(turns.map(turn => turn.p99)),
@@ -216,6 +213,7 @@ function accountOf(turns, before, after) {
     tracedCalls: perRequest('tracedCalls'),
     peak: after.peak,
   }
+  return { used, rest, served }
 }
 
 /** The order of a turn or round: forwards, backwards, then the same from the next one on: nothing always follows the same one. */

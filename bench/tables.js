@@ -47,21 +47,16 @@ function meanOf(book, framework, variant, paths, what = 'cpu') {
   return perPath[0].map((_, round) => perPath.reduce((sum, values) => sum + values[round], 0) / paths.length)
 }
 
-function ratioOf(book, framework, variant, paths) {
-  return over(meanOf(book, framework, variant, paths), meanOf(book, framework, variant, paths, 'bareCpu'))
-}
-
-function aboveOf(book, framework, variant, paths) {
-  return minus(meanOf(book, framework, variant, paths), meanOf(book, framework, variant, paths, 'bareCpu'))
-}
+const besideBare = combined => (book, framework, variant, paths) =>
+  combined(meanOf(book, framework, variant, paths), meanOf(book, framework, variant, paths, 'bareCpu'))
+const ratioOf = besideBare(over)
+const aboveOf = besideBare(minus)
 
 /** What a variant adds to bare on each round's simple routes, as a share of bare, and what one call more adds to that. */
 function addedOf(book, framework, variant) {
   const added = aboveOf(book, framework, variant, SIMPLE)
   const bare = meanOf(book, framework, variant, SIMPLE, 'bareCpu')
-  const fetch = book(framework, variant, CHAIN).length
-    ? minus(aboveOf(book, framework, variant, [CHAIN]), added)
-    : added
+  const fetch = minus(aboveOf(book, framework, variant, [CHAIN]), added)
   // Two variants are measured one after the other: what the machine has become faster or slower in between, bare tells.
   return { added: over(added, bare), fetch: over(fetch, bare) }
 }
