@@ -261,7 +261,7 @@ describe('the queue', () => {
       onError: (_, place) => failures.push(place),
     })
     makeSpans(tracer, 512)
-    await wait(5)
+    await until(() => names.length === 512)
     makeSpans(tracer, 50_000)
     const stats = tracer.stats()
     checkAccount(stats)

@@ -163,16 +163,19 @@ export class TracedExchange<Request> implements Held {
   ): void {
     const { lateAttributes, secret, report } = this.#settings
     const failure = this.#failure
-    const tags = endTags(statusCode, route)
-    if (aborted !== undefined) tags.aborted = aborted
     const failed = this.#failed(statusCode, outcome)
-    if (failed !== undefined) tags.error = failed
-    if (lateAttributes.length > 0) {
-      const source = { req, target, read: (name: string) => this.#framework.read(request, name) }
-      readAttributes(lateAttributes, source, secret, report, tags)
+    const isOrdinary = failed === undefined && aborted === undefined && lateAttributes.length === 0
+    if (!isOrdinary || (span as Receiver).completeFacts?.(statusCode, route) !== true) {
+      const tags = endTags(statusCode, route)
+      if (aborted !== undefined) tags.aborted = aborted
+      if (failed !== undefined) tags.error = failed
+      if (lateAttributes.length > 0) {
+        const source = { req, target, read: (name: string) => this.#framework.read(request, name) }
+        readAttributes(lateAttributes, source, secret, report, tags)
+      }
+      const added = (span as Receiver).addTags(tags, lateAttributes.length === 0)
+      if (added !== span) watch(added, 'addTags', report)
     }
-    const added = (span as Receiver).addTags(tags, lateAttributes.length === 0)
-    if (added !== span) watch(added, 'addTags', report)
     this.#rename(span, route, outcome)
     if (failure !== undefined) watch(span.log(failureFields(failure.error, secret)), 'log', report)
     if (aborted !== undefined)

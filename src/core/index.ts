@@ -13,6 +13,7 @@ export {
   someTexts,
 } from './checks.ts'
 export { activeSpan, bindSpan, liveScope, registry, runInScope, type Scope } from './context.ts'
+export { type Peer, RequestFacts } from './facts.ts'
 export { failureFields, kindOf, logFailure } from './failure.ts'
 export type { Receiver, StartOptions } from './handed-over.ts'
 export { MAX_NAME_LENGTH, operationNameOf, padTraceId } from './names.ts'

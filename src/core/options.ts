@@ -106,6 +106,8 @@ export interface ServerSettings<Request> {
   readonly isError: ((state: OutcomeState<Request>) => boolean) | undefined
   /** Whether the user's options may set `sampling.priority`. */
   readonly prioritises: boolean
+  /** Whether the user's options may set further tags at the start. */
+  readonly addsTags: boolean
   /** Whether any function of the user's wants to know how the request went. */
   readonly asksOutcome: boolean
   readonly secret: IsSecret
@@ -172,6 +174,7 @@ export function resolveOptions<Request>(
     isPublic: typeof publicEndpoint === 'function' ? publicEndpoint : publicEndpoint ? () => true : undefined,
     traceResponseHeader: given.traceResponseHeader,
     isError: given.isError,
+    addsTags: Object.keys(given.tags ?? {}).length > 0 || attributes.some(attribute => attribute.early),
     prioritises: given.samplingPriority !== undefined || given.tags?.['sampling.priority'] !== undefined,
     asksOutcome: [given.decorateSpan, given.isError, given.operationName].some(aFunction),
     secret: createIsSecret(given.secretKeys),

@@ -5,6 +5,7 @@ import type { Span } from 'opentracing'
 import { requestApart } from './apart.ts'
 import { follow } from './events.ts'
 import { TracedExchange } from './exchange.ts'
+import { factsOf, type RequestFacts } from './facts.ts'
 import type { Caller } from './handed-over.ts'
 import { alreadyHeldBy, heldBy, hold } from './held.ts'
 import { operationNameOf, padTraceId } from './names.ts'
@@ -79,15 +80,21 @@ function begin<Request>(
   const { isPublic, samplingPriority, prioritises, operationName } = settings
   const isStranger =
     isPublic !== undefined && ask(report, 'publicEndpoint', isPublic, stateOf(exchange)) === true
-  const isUnheard = !isStranger && !prioritises && (caller as Caller | null)?.isUnheard === true
-  const tags = isUnheard ? NO_TAGS : startTags(framework, settings, exchange, method, headers, socket)
+  const isRecorded = isStranger || prioritises ? undefined : (caller as Caller | null)?.isRecorded
+  let facts: RequestFacts | undefined
+  let tags = NO_TAGS
+  if (isRecorded !== false) {
+    const known = factsOf(framework, settings, exchange, method, headers, socket)
+    if (isRecorded === true && !settings.addsTags) facts = known
+    else tags = startTags(framework, settings, exchange, known)
+  }
   if (samplingPriority !== undefined) {
     const priority = ask(report, 'samplingPriority', samplingPriority, stateOf(exchange))
     if (typeof priority === 'number' && Number.isFinite(priority)) tags['sampling.priority'] = priority
   }
 
   const name = typeof operationName === 'string' ? operationName : operationNameOf(method, exchange.route)
-  const span = startSpan(settings, name, caller, isStranger, tags)
+  const span = startSpan(settings, name, caller, isStranger, facts ?? tags)
   if (span === undefined) return QUIET
   const isHttp2 = headers[':path'] !== undefined
   const connection = isHttp2 ? undefined : socket

@@ -291,7 +291,8 @@ function writeUrl(sink: AttributeSink, value: TagValue, kind: number, plan: Plan
   if (typeof value !== 'string') return
   if (kind === KINDS.server) {
     if (!isOriginOf(lastServer, value)) lastServer = readOrigin(value)
-    writeServerUrl(sink, value, lastServer)
+    writeOrigin(sink, lastServer)
+    writePath(sink, value, lastServer.text.length)
     return
   }
   sink.put(URL_FULL, value)
@@ -302,13 +303,18 @@ function writeUrl(sink: AttributeSink, value: TagValue, kind: number, plan: Plan
   if (!plan.hasPeerPort && scheme !== '') sink.put(SERVER_PORT, port ?? (scheme === 'https' ? 443 : 80))
 }
 
-function writeServerUrl(sink: AttributeSink, url: string, { text, scheme, address, port }: Origin): void {
+/** Whom a request was sent to. */
+export function writeOrigin(sink: AttributeSink, { scheme, address, port }: Origin): void {
   if (scheme !== '') sink.put(URL_SCHEME, scheme)
   if (address !== '') sink.put(SERVER_ADDRESS, address)
   if (port !== undefined) sink.put(SERVER_PORT, port)
-  const query = url.indexOf('?', text.length)
+}
+
+/** Path and query of a request: of a URL, what stands from `start` on. */
+export function writePath(sink: AttributeSink, url: string, start: number): void {
+  const query = url.indexOf('?', start)
   const end = query === -1 ? url.length : query
-  if (end === text.length) sink.put(URL_PATH, '/')
-  else sink.putPart(URL_PATH, url, text.length, end)
+  if (end === start) sink.put(URL_PATH, '/')
+  else sink.putPart(URL_PATH, url, start, end)
   if (query !== -1 && query + 1 < url.length) sink.putPart(URL_QUERY, url, query + 1, url.length)
 }

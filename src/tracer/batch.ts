@@ -2,8 +2,9 @@
 // span. Nothing here runs on the path of a request but `add`.
 
 import { AsyncResource } from 'node:async_hooks'
-import { type Report, registry } from '../core/index.ts'
+import { type Report, RequestFacts, registry } from '../core/index.ts'
 import type { ExportAnswer, Exporter } from './exporter.ts'
+import { type Parcel, type Shipping, shippingOf } from './parcel.ts'
 import type { LeanSpan } from './span.ts'
 
 /** How finished spans are collected and sent. */
@@ -57,7 +58,10 @@ export class Batch {
     dropped: { queueFull: 0, failed: 0, rejected: 0, notKept: 0, closed: 0 },
   }
   lastError: { time: number; message: string } | undefined
-  #queue: LeanSpan[]
+  /** In the order in which they go. */
+  #parcels: Parcel[] = []
+  /** The last of them, as long as it takes more. */
+  #open: Parcel | undefined
   #size = 0
   #bytes = 0
   #inFlight = 0
@@ -68,6 +72,7 @@ export class Batch {
   #closed = false
   #waiters: Waiter[] = []
   #exporter: Exporter
+  #shipping: Shipping
   #limits: BatchLimits
   #report: Report
   #giveUp = new AbortController()
@@ -79,7 +84,7 @@ export class Batch {
   constructor(exporter: Exporter, limits: BatchLimits, report: Report) {
     this.#exporter = exporter
     this.#limits = limits
-    this.#queue = this.#newQueue()
+    this.#shipping = shippingOf(exporter)
     this.#report = report
   }
 
@@ -98,11 +103,31 @@ export class Batch {
     } else if (this.#size >= limits.queueSpans || this.#bytes + weight > limits.queueBytes) {
       this.drop('queueFull', 1)
     } else {
-      this.#queue[this.#size++] = span
-      this.#bytes += weight
-      if (this.#isFull()) this.#start()
-      else if (this.#timer === undefined && !this.#running) this.#wait()
+      this.#pack(span, weight)
     }
+  }
+
+  #pack(span: LeanSpan, weight: number): void {
+    const limits = this.#limits
+    try {
+      if (this.#open === undefined) {
+        this.#open = this.#shipping.pack()
+        this.#parcels.push(this.#open)
+      }
+      this.#open.add(span)
+    } catch (error) {
+      this.drop('failed', 1)
+      this.#fail(error)
+      return
+    }
+    const parcel = this.#open
+    parcel.bytes += weight
+    this.#size++
+    this.#bytes += weight
+    if (++parcel.size >= limits.spans || parcel.bytes >= limits.bytes) {
+      this.#open = undefined
+      this.#start()
+    } else if (this.#timer === undefined && !this.#running) this.#wait()
   }
 
   drop(reason: keyof DroppedSpans, spans: number): void {
@@ -149,13 +174,14 @@ export class Batch {
   #runOut(): void {
     this.drop('closed', this.#size)
     this.#done += this.#size
-    this.#queue = this.#newQueue()
+    this.#parcels = []
+    this.#open = undefined
     this.#size = this.#bytes = 0
     this.#abandon(new OutOfTime('the process ends before the backend has answered'))
   }
 
   #isFull(): boolean {
-    return this.#size >= this.#limits.spans || this.#bytes >= this.#limits.bytes
+    return this.#parcels.length > (this.#open === undefined ? 0 : 1)
   }
 
   #wait(): void {
@@ -182,50 +208,36 @@ export class Batch {
   }
 
   async #exportOne(): Promise<void> {
-    const spans = this.#take()
-    if (spans.length === 0) return
-    this.#inFlight = spans.length
+    const parcel = this.#take()
+    if (parcel === undefined || parcel.size === 0) return
+    const { size } = parcel
+    this.#inFlight = size
     let rejected = 0
     try {
-      const result = await this.#send(spans)
-      rejected = Math.min(Math.max(0, Number(result?.rejected) || 0), spans.length)
+      const result = await this.#send(parcel)
+      rejected = Math.min(Math.max(0, Number(result?.rejected) || 0), size)
       if (result?.message) this.#fail(new Error(`the backend says: ${result.message}`))
-      this.counts.exported += spans.length - rejected
+      this.counts.exported += size - rejected
       this.drop('rejected', rejected)
     } catch (error) {
-      this.drop(error instanceof OutOfTime ? 'closed' : 'failed', spans.length)
+      this.drop(error instanceof OutOfTime ? 'closed' : 'failed', size)
       this.#fail(error)
     }
     this.#inFlight = 0
-    this.#done += spans.length
+    this.#done += size
     this.#wakeWaiters()
   }
 
-  #newQueue(): LeanSpan[] {
-    // As long as a batch from the start, so that it need not grow and is not copied on its way.
-    return new Array(Math.min(this.#limits.spans, 1024))
+  #take(): Parcel | undefined {
+    const parcel = this.#parcels.shift()
+    if (parcel === undefined) return undefined
+    if (parcel === this.#open) this.#open = undefined
+    this.#size -= parcel.size
+    this.#bytes -= parcel.bytes
+    return parcel
   }
 
-  #take(): LeanSpan[] {
-    const limits = this.#limits
-    const queue = this.#queue
-    let count = this.#size
-    let bytes = this.#bytes
-    if (count > limits.spans || bytes > limits.bytes) {
-      bytes = count = 0
-      while (count < limits.spans && count < this.#size && bytes < limits.bytes) {
-        bytes += weightOf(queue[count++] as LeanSpan)
-      }
-    }
-    this.#queue = this.#newQueue()
-    for (let i = count; i < this.#size; i++) this.#queue[i - count] = queue[i] as LeanSpan
-    this.#size -= count
-    this.#bytes -= bytes
-    queue.length = count
-    return queue
-  }
-
-  #send(spans: LeanSpan[]): Promise<ExportAnswer> {
+  #send(parcel: Parcel): Promise<ExportAnswer> {
     // Signals are dear: each serves until it is used.
     if (this.#giveUp.signal.aborted) this.#giveUp = new AbortController()
     const { timeout } = this.#limits
@@ -233,7 +245,7 @@ export class Batch {
     timer.unref()
     return new Promise<ExportAnswer>((resolve, reject) => {
       this.#reject = reject
-      this.#call(spans).then(resolve, reject)
+      this.#call(parcel).then(resolve, reject)
     }).finally(() => clearTimeout(timer))
   }
 
@@ -243,12 +255,12 @@ export class Batch {
     this.#giveUp.abort(reason)
   }
 
-  async #call(spans: LeanSpan[]): Promise<ExportAnswer> {
+  async #call(parcel: Parcel): Promise<ExportAnswer> {
     const job = { signal: this.#giveUp.signal, hurry: this.#hurry.signal }
     registry.insideTracer++
     try {
       // Not awaited here: what comes after is no longer inside.
-      return this.#exporter.export(spans, job)
+      return this.#shipping.send(parcel, job)
     } finally {
       registry.insideTracer--
     }
@@ -279,6 +291,8 @@ function weigh({ operationName, names, slots, extra }: LeanSpan): number {
   let weight = 200 + operationName.length
   if (Array.isArray(slots)) {
     for (let i = 0; i < names.size; i++) weight += weightOfValue(slots[i])
+  } else if (slots instanceof RequestFacts) {
+    weight += 200 + slots.path.length
   } else if (slots !== undefined) {
     weight += weightOfTags(slots.early) + (slots.late === undefined ? 0 : weightOfTags(slots.late))
   }

@@ -174,10 +174,10 @@ export class LeanSpanContext extends opentracing.SpanContext implements TraceCon
     return this.trace.debugId
   }
 
-  /** For the middleware: nobody will see what starts from here. */
-  get isUnheard(): boolean {
+  /** For the middleware: whether what starts from here is recorded; undefined: a sampler or rule may want to see its tags. */
+  get isRecorded(): boolean | undefined {
     const { sampled, debugId, recorder } = this.trace
-    return sampled === false && debugId === undefined && recorder.obeysCallers
+    return debugId === undefined && recorder.obeysCallers ? sampled : undefined
   }
 
   get baggage(): ReadonlyMap<string, string> | undefined {

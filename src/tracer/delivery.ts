@@ -1,23 +1,10 @@
-// One HTTP connection to a backend, for bodies that should arrive: retried as OTLP asks for, bounded in every way, and
-// never holding the process. It stands on node:http, which nothing of ours traces.
+// Bodies that should arrive at a backend: retried as OTLP asks for, bounded in every way, and never holding the process.
 // https://opentelemetry.io/docs/specs/otlp/#otlphttp-response
 
-import http, { type IncomingMessage } from 'node:http'
-import https from 'node:https'
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 import type { ExportJob } from './exporter.ts'
-
-/** TLS as `node:tls` takes it. */
-export interface TlsOptions {
-  ca?: string | Buffer | (string | Buffer)[]
-  cert?: string | Buffer
-  key?: string | Buffer
-  passphrase?: string
-  servername?: string
-  /** @default true */
-  rejectUnauthorized?: boolean
-}
+import { HttpConnection, StaleConnection, type TlsOptions } from './http-connection.ts'
 
 export interface DeliverySettings {
   readonly url: URL
@@ -44,7 +31,6 @@ const RETRIED = new Set([429, 502, 503, 504])
 const MAX_ATTEMPTS = 5
 const FIRST_PAUSE = 1000
 const MAX_RETRY_AFTER = 300_000
-const MAX_ANSWER = 64 * 1024
 
 const compress = promisify(gzip)
 
@@ -60,18 +46,19 @@ class Retryable extends Error {
 }
 
 export function createDelivery(settings: DeliverySettings): Delivery {
-  const { url, tls } = settings
-  const pool = { keepAlive: true, maxSockets: 1, maxFreeSockets: 1 }
-  const agent = url.protocol === 'https:' ? new https.Agent({ ...pool, ...tls }) : new http.Agent(pool)
+  const { url, headers, tls } = settings
+  const connection = new HttpConnection(url, { 'user-agent': 'tracing-middleware', ...headers }, tls)
   // Retry-After holds for all that is sent, not for one batch alone.
   let notBefore = 0
 
   async function deliver(body: Uint8Array, contentType: string, job: ExportJob): Promise<Answer> {
     const payload = settings.gzip ? await compress(body) : body
+    const about: Record<string, string> = { 'content-type': contentType }
+    if (settings.gzip) about['content-encoding'] = 'gzip'
     for (let attempt = 1; ; attempt++) {
       await pause(notBefore - performance.now(), job)
       try {
-        return await attemptOnce(settings, agent, payload, contentType, job.signal)
+        return await attemptOnce(settings, connection, about, payload, job.signal)
       } catch (error) {
         if (!(error instanceof Retryable) || job.signal.aborted) throw error
         if (error.after !== undefined) notBefore = performance.now() + Math.min(error.after, MAX_RETRY_AFTER)
@@ -82,7 +69,7 @@ export function createDelivery(settings: DeliverySettings): Delivery {
     }
   }
 
-  return { deliver, close: () => agent.destroy() }
+  return { deliver, close: () => connection.close() }
 }
 
 /** Waits, unless somebody is in a hurry; rejects when the job is given up. */
@@ -103,67 +90,39 @@ function pause(milliseconds: number, { signal, hurry }: ExportJob): Promise<void
   })
 }
 
-function attemptOnce(
-  { url, headers, gzip, timeout }: DeliverySettings,
-  agent: http.Agent,
+async function attemptOnce(
+  { url, timeout }: DeliverySettings,
+  connection: HttpConnection,
+  about: Readonly<Record<string, string>>,
   payload: Uint8Array,
-  contentType: string,
   signal: AbortSignal,
 ): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const { request: send } = url.protocol === 'https:' ? https : http
-    const request = send(url, {
-      method: 'POST',
-      agent,
-      headers: {
-        'user-agent': 'tracing-middleware',
-        ...headers,
-        'content-type': contentType,
-        'content-length': payload.length,
-        ...(gzip ? { 'content-encoding': 'gzip' } : undefined),
-      },
+  const timer = setTimeout(() => connection.close(new Error(`no answer within ${timeout} ms`)), timeout)
+  timer.unref()
+  const giveUp = () => connection.close(signal.reason)
+  signal.addEventListener('abort', giveUp)
+  try {
+    const reply = await connection.post(about, payload).catch(error => {
+      throw lost(url, error)
     })
-    let answer: { status: number; response: IncomingMessage; chunks: Buffer[] } | undefined
-    const timer = setTimeout(() => request.destroy(new Error(`no answer within ${timeout} ms`)), timeout)
-    timer.unref()
-    const giveUp = () => request.destroy(signal.reason)
-    signal.addEventListener('abort', giveUp)
-
-    function settle(error?: NodeJS.ErrnoException): void {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', giveUp)
-      if (answer === undefined) {
-        // A kept connection that the backend closed just now: no reason to wait.
-        const after = request.reusedSocket && error?.code === 'ECONNRESET' ? 0 : undefined
-        reject(new Retryable(`${url.origin}: ${error?.message || error?.code || 'no answer'}`, after))
-      } else if (answer.status >= 200 && answer.status < 300) {
-        const type = answer.response.headers['content-type'] ?? ''
-        resolve({ contentType: type, body: Buffer.concat(answer.chunks) })
-      } else {
-        reject(refusal(url, answer.status, answer.response))
-      }
-    }
-
-    request.on('socket', socket => socket.unref())
-    request.on('error', settle)
-    request.on('response', response => {
-      answer = { status: response.statusCode ?? 0, response, chunks: [] }
-      let length = 0
-      response.on('data', (chunk: Buffer) => {
-        length += chunk.length
-        if (length <= MAX_ANSWER) answer?.chunks.push(chunk)
-        else request.destroy()
-      })
-      response.on('error', settle)
-      response.on('close', () => settle())
-    })
-    request.end(payload)
-  })
+    const { status, headers, body } = reply
+    if (status >= 200 && status < 300) return { contentType: headers['content-type'] ?? '', body }
+    throw refusal(url, status, headers['retry-after'])
+  } finally {
+    clearTimeout(timer)
+    signal.removeEventListener('abort', giveUp)
+  }
 }
 
-function refusal(url: URL, status: number, { headers }: IncomingMessage): Error {
+function lost(url: URL, error: NodeJS.ErrnoException): Error {
+  // A kept connection that the backend closed just now: no reason to wait.
+  const after = error instanceof StaleConnection ? 0 : undefined
+  return new Retryable(`${url.origin}: ${error.message || error.code || 'no answer'}`, after)
+}
+
+function refusal(url: URL, status: number, retryAfter: string | undefined): Error {
   const text = `${url.origin} answers ${status}`
-  return RETRIED.has(status) ? new Retryable(text, toMilliseconds(headers['retry-after'])) : new Error(text)
+  return RETRIED.has(status) ? new Retryable(text, toMilliseconds(retryAfter)) : new Error(text)
 }
 
 /** @see https://www.rfc-editor.org/rfc/rfc9110#field.retry-after seconds, or a date */

@@ -3,7 +3,6 @@
 export type { SemanticConventions } from './attributes.ts'
 export type { BatchLimits, DroppedSpans } from './batch.ts'
 export { type ConsoleOptions, consoleExporter } from './console.ts'
-export type { TlsOptions } from './delivery.ts'
 export type {
   ExportAnswer,
   Exporter,
@@ -15,6 +14,7 @@ export type {
   SpanLog,
   SpanReference,
 } from './exporter.ts'
+export type { TlsOptions } from './http-connection.ts'
 export { initTracer, type JaegerConfig, type JaegerConfigOptions } from './jaeger.ts'
 export type { JaegerSampler } from './jaeger-settings.ts'
 export type { KeepRule, LocalTrace } from './keep.ts'

@@ -25,7 +25,6 @@ interface KeyValue {
 
 /** Encodes the batches of one process. */
 export class OtlpJson {
-  readonly contentType = 'application/json'
   readonly #resource: object
   readonly #conventions: SemanticConventions
 
@@ -40,10 +39,6 @@ export class OtlpJson {
       { scope: { name: 'tracing-middleware' }, spans: spans.map(span => toJson(span, this.#conventions)) },
     ]
     return Buffer.from(JSON.stringify({ resourceSpans: [{ resource: this.#resource, scopeSpans }] }))
-  }
-
-  renew(): void {
-    // Every body is a buffer of its own.
   }
 }
 

@@ -1,13 +1,18 @@
-// Finished spans as an OTLP request in protocol buffers, written straight into a buffer that is used again.
+// Finished spans as an OTLP request in protocol buffers, written straight into a buffer that is used again. Requests'
+// spans are written when they end, and nothing else of them is kept; all others with the parcel that they travel in: they
+// take more code, which is in the processor's caches for one span after the other, but not for one between two requests.
 // https://github.com/open-telemetry/opentelemetry-proto/blob/main/opentelemetry/proto/trace/v1/trace.proto
 
+import { RequestFacts } from '../core/index.ts'
 import { type SemanticConventions, writeAttributes } from './attributes.ts'
 import { toEvent } from './events.ts'
 import type { Resource, SpanLog, SpanReference } from './exporter.ts'
 import { fromHex } from './ids.ts'
 import { ProtobufSink } from './otlp-attributes.ts'
 import { flagsOf } from './otlp-json.ts'
-import { MAX_LENGTH_BYTES, ProtobufWriter, sizeOfVarint } from './protobuf.ts'
+import { ATTRIBUTES, KIND, NAME, RequestEncoder } from './otlp-requests.ts'
+import type { Parcel } from './parcel.ts'
+import { MAX_LENGTH_BYTES, newPage, type Page, ProtobufWriter, sizeOfVarint } from './protobuf.ts'
 import type { LeanSpan } from './span.ts'
 
 // Field tags: number << 3 | wire type. 0: varint, 1: 64 bits, 2: with a length, 5: 32 bits.
@@ -15,11 +20,8 @@ const TRACE_ID = 0x0a
 const SPAN_ID = 0x12
 const TRACE_STATE = 0x1a
 const PARENT_SPAN_ID = 0x22
-const NAME = 0x2a
-const KIND = 0x30
 const START_TIME = 0x39
 const END_TIME = 0x41
-const ATTRIBUTES = 0x4a
 const DROPPED_ATTRIBUTES = 0x50
 const EVENTS = 0x5a
 const DROPPED_EVENTS = 0x60
@@ -38,37 +40,95 @@ const REFERENCE_TYPE = 'opentracing.ref_type'
 
 /** More than the fields of a fixed size need. */
 const SPAN_ROOM = 128
+/** A page that has grown to more bytes than this is let go of. */
+const MAX_SPARE = 2 * 1024 * 1024
+
+/** What is sent in one request: the spans that are written, and those that wait for it. */
+export class OtlpParcel implements Parcel {
+  readonly page: Page
+  readonly waiting: LeanSpan[] = []
+  size = 0
+  bytes = 0
+  readonly #encoder: OtlpProtobuf
+
+  constructor(page: Page, encoder: OtlpProtobuf) {
+    this.page = page
+    this.#encoder = encoder
+  }
+
+  add(span: LeanSpan): void {
+    if (!this.#encoder.write(span, this.page)) this.waiting.push(span)
+  }
+}
 
 /** Encodes the batches of one process. */
 export class OtlpProtobuf {
-  readonly contentType = 'application/x-protobuf'
-  readonly #out = new ProtobufWriter()
+  readonly #out = new ProtobufWriter(newPage())
   readonly #sink = new ProtobufSink(this.#out)
+  readonly #requests: RequestEncoder
   readonly #conventions: SemanticConventions
   /** What stands in front of the spans, but for the lengths. */
   readonly #resource: Uint8Array
   readonly #scope: Uint8Array
+  /** How much room is left for them, and for the lengths. */
+  readonly #room: number
+  /** What the parcel before was written on. */
+  #spare: Page | undefined
 
   constructor(resource: Resource, conventions: SemanticConventions) {
     this.#conventions = conventions
+    this.#requests = new RequestEncoder(this.#out, this.#sink, conventions)
     this.#resource = this.#message(0x0a, () => this.#sink.putAll(0x0a, resource))
     this.#scope = this.#message(0x0a, () => this.#out.text(0x0a, SCOPE_NAME))
+    this.#room = 2 * (1 + MAX_LENGTH_BYTES) + this.#resource.length + this.#scope.length
   }
 
-  /** The body of a request; it is overwritten by the next call. */
+  /** The body of a request. */
   encode(spans: readonly LeanSpan[]): Uint8Array {
-    const out = this.#out
-    const room = 2 * (1 + MAX_LENGTH_BYTES) + this.#resource.length + this.#scope.length
-    out.position = 0
-    out.reserve(room)
-    out.position = room
-    for (let i = 0; i < spans.length; i++) this.#span(spans[i] as LeanSpan)
-    return this.#withHead(room)
+    const parcel = this.pack()
+    for (const span of spans) parcel.add(span)
+    return this.seal(parcel)
   }
 
-  /** Leaves the buffer to whoever may still be sending it. */
-  renew(): void {
-    this.#out.renew()
+  pack(): OtlpParcel {
+    const page = this.#spare ?? newPage()
+    this.#spare = undefined
+    this.#out.turnTo(page)
+    this.#out.position = 0
+    this.#out.reserve(this.#room)
+    this.#out.position = this.#room
+    return new OtlpParcel(page, this)
+  }
+
+  /** Writes a span at once, if it is one of those that need not wait. */
+  write(span: LeanSpan, page: Page): boolean {
+    const { slots, extra, ctx } = span
+    if (!(slots instanceof RequestFacts) || extra !== undefined || ctx.trace.tracestate !== undefined)
+      return false
+    const out = this.#out
+    out.turnTo(page)
+    const { position } = out
+    out.reserve(SPAN_ROOM)
+    const start = out.begin(SPANS)
+    this.#head(span)
+    if (!this.#requests.write(span.operationName, slots)) {
+      out.position = position
+      return false
+    }
+    out.end(start)
+    return true
+  }
+
+  /** The body of a request. */
+  seal({ page, waiting }: OtlpParcel): Uint8Array {
+    this.#out.turnTo(page)
+    for (let i = 0; i < waiting.length; i++) this.#span(waiting[i] as LeanSpan)
+    return this.#withHead(this.#room)
+  }
+
+  /** Takes back what a parcel was written on, once nobody reads it any more. */
+  reuse({ page }: OtlpParcel): void {
+    if (page.buffer.length <= MAX_SPARE) this.#spare = page
   }
 
   #message(tag: number, write: () => void): Uint8Array {
@@ -99,9 +159,25 @@ export class OtlpProtobuf {
   #span(span: LeanSpan): void {
     const out = this.#out
     const { ctx, extra } = span
-    const { trace } = ctx
     out.reserve(SPAN_ROOM)
     const start = out.begin(SPANS)
+    this.#head(span)
+    if (ctx.trace.tracestate !== undefined) out.text(TRACE_STATE, ctx.trace.tracestate)
+    out.text(NAME, span.operationName)
+    this.#sink.tag = ATTRIBUTES
+    const facts = writeAttributes(span, this.#conventions, this.#sink)
+    out.reserve(SPAN_ROOM)
+    out.byte(KIND)
+    out.byte(facts.kind)
+    if (facts.failed) this.#failure(facts.message)
+    if (extra !== undefined) this.#extra(extra)
+    out.end(start)
+  }
+
+  /** Who it is, and when it was. */
+  #head({ ctx, start, nanos }: LeanSpan): void {
+    const out = this.#out
+    const { trace } = ctx
     trace.readWords()
     out.byte(TRACE_ID)
     out.byte(16)
@@ -119,20 +195,10 @@ export class OtlpProtobuf {
       out.word(ctx.parentHigh)
       out.word(ctx.parentLow)
     }
-    out.interval(START_TIME, END_TIME, span.start + trace.anchor, span.nanos)
+    out.interval(START_TIME, END_TIME, start + trace.anchor, nanos)
     out.byte(FLAGS)
     out.byte(FLAGS_2)
     out.fixed32(flagsOf(ctx))
-    if (trace.tracestate !== undefined) out.text(TRACE_STATE, trace.tracestate)
-    out.text(NAME, span.operationName)
-    this.#sink.tag = ATTRIBUTES
-    const facts = writeAttributes(span, this.#conventions, this.#sink)
-    out.reserve(SPAN_ROOM)
-    out.byte(KIND)
-    out.byte(facts.kind)
-    if (facts.failed) this.#failure(facts.message)
-    if (extra !== undefined) this.#extra(extra)
-    out.end(start)
   }
 
   #failure(message: string | undefined): void {

@@ -12,11 +12,13 @@ import {
   someHeaders,
   toHttpUrl,
 } from './checks.ts'
-import { type Answer, createDelivery, type TlsOptions } from './delivery.ts'
+import { type Answer, createDelivery } from './delivery.ts'
 import { completeOtlp, createEnvironment } from './environment.ts'
-import type { Exporter, ExportResult } from './exporter.ts'
+import type { Exporter, ExportJob, ExportResult } from './exporter.ts'
+import type { TlsOptions } from './http-connection.ts'
 import { OtlpJson } from './otlp-json.ts'
-import { OtlpProtobuf } from './otlp-protobuf.ts'
+import { type OtlpParcel, OtlpProtobuf } from './otlp-protobuf.ts'
+import { shipBy } from './parcel.ts'
 import { fieldsOf } from './protobuf.ts'
 import { ours } from './span.ts'
 
@@ -75,26 +77,36 @@ export function createOtlpExporter(options: OtlpOptions, report: Report): Export
     tls: options.tls ?? {},
   })
   let encoder: OtlpProtobuf | OtlpJson | undefined
+  const send = async (body: Uint8Array, job: ExportJob) =>
+    toResult(await delivery.deliver(body, CONTENT_TYPES[protocol], job))
 
-  return {
+  const exporter: Exporter = {
     start({ resource, semanticConventions = 'opentelemetry' }) {
       const Encoder = protocol === 'json' ? OtlpJson : OtlpProtobuf
       encoder = new Encoder(resource, semanticConventions)
     },
     async export(spans, job) {
       if (encoder === undefined) throw new Error('otlpExporter: start() was not called')
-      try {
-        const body = encoder.encode(ours(spans))
-        return toResult(await delivery.deliver(body, encoder.contentType, job))
-      } catch (error) {
-        // The attempt that failed may not have let go of the bytes yet.
-        encoder.renew()
-        throw error
-      }
+      return send(encoder.encode(ours(spans)), job)
     },
     close: () => delivery.close(),
   }
+  if (protocol === 'protobuf') {
+    const own = () => encoder as OtlpProtobuf
+    shipBy(exporter, {
+      pack: () => own().pack(),
+      async send(parcel, job) {
+        const answer = await send(own().seal(parcel as OtlpParcel), job)
+        // Not after a failure: the attempt may not have let go of the bytes yet.
+        own().reuse(parcel as OtlpParcel)
+        return answer
+      },
+    })
+  }
+  return exporter
 }
+
+const CONTENT_TYPES = { protobuf: 'application/x-protobuf', json: 'application/json' } as const
 
 /** @see https://opentelemetry.io/docs/specs/otlp/#partial-success-1 */
 function toResult({ contentType, body }: Answer): ExportResult | undefined {

@@ -1,4 +1,4 @@
-// Protocol buffers, written by hand into one buffer that grows and is used again.
+// Protocol buffers, written by hand into buffers that grow and are used again.
 // https://protobuf.dev/programming-guides/encoding/
 
 const INITIAL_SIZE = 64 * 1024
@@ -9,10 +9,38 @@ export const MAX_LENGTH_BYTES = 4
 /** Texts up to this length are copied character by character; a call out of JavaScript costs more. */
 const SHORT = 28
 
+/** A buffer, and how far it is written. */
+export interface Page {
+  buffer: Buffer
+  position: number
+}
+
+export function newPage(): Page {
+  return { buffer: Buffer.allocUnsafeSlow(INITIAL_SIZE), position: 0 }
+}
+
+/** Writes on one page at a time. */
 export class ProtobufWriter {
-  buffer: Buffer = Buffer.allocUnsafeSlow(INITIAL_SIZE)
-  view: DataView = new DataView(this.buffer.buffer)
-  position = 0
+  buffer: Buffer
+  view: DataView
+  position: number
+  #page: Page
+
+  constructor(page: Page) {
+    this.#page = page
+    this.buffer = page.buffer
+    this.view = new DataView(page.buffer.buffer)
+    this.position = page.position
+  }
+
+  /** Goes on where another page has ended. */
+  turnTo(page: Page): void {
+    if (page === this.#page) return
+    this.#page.position = this.position
+    this.#page = page
+    this.position = page.position
+    this.#use(page.buffer)
+  }
 
   /** Makes room for `bytes` more; everything below expects it to be there, if it does not say otherwise. */
   reserve(bytes: number): void {
@@ -21,18 +49,14 @@ export class ProtobufWriter {
 
   #grow(needed: number): void {
     const before = this.buffer
-    this.#allocate(Math.max(needed, before.length * 2))
+    this.#use(Buffer.allocUnsafeSlow(Math.max(needed, before.length * 2)))
     before.copy(this.buffer, 0, 0, this.position)
+    this.#page.buffer = this.buffer
   }
 
-  /** Leaves the buffer to whoever may still be reading it, and goes on with another. */
-  renew(): void {
-    this.#allocate(this.buffer.length)
-  }
-
-  #allocate(size: number): void {
-    this.buffer = Buffer.allocUnsafeSlow(size)
-    this.view = new DataView(this.buffer.buffer)
+  #use(buffer: Buffer): void {
+    this.buffer = buffer
+    this.view = new DataView(buffer.buffer)
   }
 
   byte(value: number): void {

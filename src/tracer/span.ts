@@ -2,6 +2,7 @@
 // service makes by the million.
 
 import opentracing, { type SpanContext, type Tracer } from 'opentracing'
+import { RequestFacts } from '../core/index.ts'
 import { now } from './clock.ts'
 import type { LeanSpanContext, Trace } from './context.ts'
 import type { FinishedSpan, SpanLog, SpanReference } from './exporter.ts'
@@ -72,8 +73,8 @@ export class LeanSpan extends opentracing.Span implements FinishedSpan {
   nanos: number
   /** The names of its tags; UNSEEN for a span that nobody will see. */
   names: TagShape
-  /** The values in their order; or tags that were handed over, as they are until somebody asks: nearly always the export. */
-  slots: TagValue[] | HandedOver | undefined
+  /** The values in their order; or what was handed over, as it is until somebody asks: nearly always the export. */
+  slots: TagValue[] | HandedOver | RequestFacts | undefined
   extra: Extra | undefined
   /** Where it is in the list of open spans, -1: nowhere; once it waits for its export, about how many bytes it takes. */
   slot: number
@@ -122,6 +123,20 @@ export class LeanSpan extends opentracing.Span implements FinishedSpan {
   /** Takes its first tags from somebody who will not touch them any more. */
   handOver(tags: Record<string, unknown>): void {
     this.slots = new HandedOver(tags)
+  }
+
+  /** Takes what stands for its first tags. */
+  takeFacts(facts: RequestFacts): void {
+    this.slots = facts
+  }
+
+  /** Says how the request went; false: the facts have become tags, or these must. */
+  completeFacts(statusCode: number | undefined, route: string | undefined): boolean {
+    const { slots } = this
+    if (!(slots instanceof RequestFacts) || !this.isOpen || typeof statusCode !== 'number') return false
+    slots.statusCode = statusCode
+    slots.route = route
+    return true
   }
 
   /** Has it recorded from here on. */
@@ -250,10 +265,14 @@ const NONE = undefined as unknown as TagValue
 /** Puts the tags that were handed over where the others are. */
 function settle(span: LeanSpan): void {
   const { slots } = span
-  if (!(slots instanceof HandedOver)) return
+  if (slots === undefined || Array.isArray(slots)) return
   span.slots = undefined
-  putTags(span, slots.early)
-  if (slots.late !== undefined) putTags(span, slots.late)
+  if (slots instanceof RequestFacts) {
+    putTags(span, slots.toTags())
+  } else {
+    putTags(span, slots.early)
+    if (slots.late !== undefined) putTags(span, slots.late)
+  }
 }
 
 function putTag(span: LeanSpan, values: TagValue[], name: string, given: unknown): void {

@@ -75,7 +75,10 @@ export function createTracer(options?: TracerOptions): LeanTracer {
   return tracer
 }
 
-const NO_OPTIONS: SpanOptions = {}
+const NO_OPTIONS: StartOptions = {}
+// What a request's facts are at most: tags, and characters in one of them.
+const MAX_FACTS = 8
+const MAX_FACT_LENGTH = 2048
 const NO_TAGS: Readonly<Record<string, unknown>> = {}
 
 class OurTracer extends opentracing.Tracer implements LeanTracer, Recorder {
@@ -88,6 +91,8 @@ class OurTracer extends opentracing.Tracer implements LeanTracer, Recorder {
   #isClosed = false
   #isDisabled: boolean
   #parentBased: boolean
+  /** Whether a request's facts are within the limits, whatever they say. */
+  readonly #takesFacts: boolean
   #sampler: Sampler
   #propagation: Propagation
   #batch: Batch
@@ -104,6 +109,7 @@ class OurTracer extends opentracing.Tracer implements LeanTracer, Recorder {
     this.#report = report
     this.#isDisabled = settings.isDisabled
     this.#parentBased = settings.parentBased
+    this.#takesFacts = settings.limits.tags >= MAX_FACTS && settings.limits.valueLength >= MAX_FACT_LENGTH
     this.obeysCallers = settings.parentBased && keep === undefined
     this.#sampler = sampler
     this.#propagation = settings.propagation
@@ -123,7 +129,7 @@ class OurTracer extends opentracing.Tracer implements LeanTracer, Recorder {
   }
 
   override startSpan(name: string, options?: SpanOptions): Span {
-    const { childOf, references, tags, startTime } = options ?? NO_OPTIONS
+    const { childOf, references, tags, startTime, handedOver, facts }: StartOptions = options ?? NO_OPTIONS
     const related =
       references === undefined || references.length === 0
         ? undefined
@@ -151,8 +157,12 @@ class OurTracer extends opentracing.Tracer implements LeanTracer, Recorder {
     if (isRoot) this.#keeper?.begin(span)
     if (trace.sampled) this.#sampled++
     this.#open.add(span)
+    if (facts !== undefined) {
+      if (this.#takesFacts) span.takeFacts(facts)
+      else putTags(span, facts.toTags())
+    }
     if (tags !== undefined) {
-      if (options !== undefined && (options as StartOptions).handedOver === true) span.handOver(tags)
+      if (handedOver === true && facts === undefined) span.handOver(tags)
       else putTags(span, tags)
     }
     if (isRoot && trace.debugId !== undefined) span.setTag('jaeger-debug-id', trace.debugId)

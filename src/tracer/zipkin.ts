@@ -19,8 +19,9 @@ import {
   someHeaders,
   toHttpUrl,
 } from './checks.ts'
-import { createDelivery, type TlsOptions } from './delivery.ts'
+import { createDelivery } from './delivery.ts'
 import type { Exporter, SpanLog } from './exporter.ts'
+import type { TlsOptions } from './http-connection.ts'
 import { type LeanSpan, ours } from './span.ts'
 import type { TagValue } from './value.ts'
 

@@ -1,0 +1,149 @@
+// What every request's span says, in the pieces in which a request brings it. They become tags where somebody asks for
+// tags: another tracer at once, ours nearly never, since its export knows how to write them down.
+
+import type { IncomingHttpHeaders } from 'node:http'
+import { Socket } from 'node:net'
+import type { ServerSettings } from './options.ts'
+import { isHarmless, MAX_URL_LENGTH, redactUrl } from './privacy.ts'
+import type { Exchange, Framework } from './seam.ts'
+
+/** Scheme and host that a service is asked by. */
+export interface AskedOrigin {
+  readonly scheme: string
+  readonly host: string
+  /** `https://host:port`; `''`: the URL is not made of origin and path. */
+  readonly text: string
+  readonly isHarmless: boolean
+}
+
+/** The other end of a connection. */
+export interface Peer {
+  readonly ipv4: string | undefined
+  readonly ipv6: string | undefined
+  readonly port: number | undefined
+  /** For whoever writes it down again and again: what was written. */
+  written: unknown
+}
+
+export class RequestFacts {
+  readonly component: string
+  readonly method: string
+  readonly origin: AskedOrigin
+  /** What stands behind the origin in `http.url`. */
+  readonly path: string
+  readonly peer: Peer
+  // Known at the end.
+  statusCode: number | undefined
+  route: string | undefined
+
+  constructor(component: string, method: string, origin: AskedOrigin, path: string, peer: Peer) {
+    this.component = component
+    this.method = method
+    this.origin = origin
+    this.path = path
+    this.peer = peer
+    this.statusCode = undefined
+    this.route = undefined
+  }
+
+  /** In the words of OpenTracing's conventions; made anew. */
+  toTags(): Record<string, unknown> {
+    const { component, method, origin, path, peer, statusCode, route } = this
+    const url = origin.text + path
+    const { ipv4, ipv6, port } = peer
+    // In one piece: what is added one by one costs more.
+    const tags: Record<string, unknown> =
+      ipv4 !== undefined
+        ? {
+            'span.kind': 'server',
+            component,
+            'http.method': method,
+            'http.url': url,
+            'peer.ipv4': ipv4,
+            'peer.port': port,
+          }
+        : { 'span.kind': 'server', component, 'http.method': method, 'http.url': url }
+    if (ipv6 !== undefined) {
+      tags['peer.ipv6'] = ipv6
+      tags['peer.port'] = port
+    }
+    if (statusCode !== undefined) tags['http.status_code'] = statusCode
+    if (route !== undefined) tags['http.route'] = route
+    return tags
+  }
+}
+
+/** What is known before the handler runs. */
+export function factsOf<Request>(
+  framework: Framework<Request>,
+  settings: ServerSettings<Request>,
+  { target, request }: Exchange<Request>,
+  method: string,
+  headers: IncomingHttpHeaders,
+  socket: Socket | undefined,
+): RequestFacts {
+  const { component } = framework
+  const { secret } = settings
+  const peer = peerOf(socket)
+  if (target.charCodeAt(0) !== 47 /* / */)
+    return new RequestFacts(component, method, NO_ORIGIN, redactUrl(target, secret), peer)
+  const origin = originOf(framework, headers, socket, request)
+  // Harmless parts make a harmless whole.
+  const length = origin.text.length + target.length
+  if (length <= MAX_URL_LENGTH && origin.isHarmless && isHarmless(target))
+    return new RequestFacts(component, method, origin, target, peer)
+  const url = redactUrl(origin.text + target, secret)
+  return url.startsWith(origin.text)
+    ? new RequestFacts(component, method, origin, url.slice(origin.text.length), peer)
+    : new RequestFacts(component, method, NO_ORIGIN, url, peer)
+}
+
+const NO_ORIGIN: AskedOrigin = { scheme: '', host: '', text: '', isHarmless: true }
+
+// A service has one or two names: most requests ask by the one before.
+let last = NO_ORIGIN
+
+function originOf<Request>(
+  framework: Framework<Request>,
+  headers: IncomingHttpHeaders,
+  socket: Socket | undefined,
+  request: Request,
+): AskedOrigin {
+  const host = String(headers.host ?? headers[':authority'] ?? '')
+  const scheme = schemeOf(framework, headers, socket, request)
+  if (last.host !== host || last.scheme !== scheme) {
+    last = { scheme, host, text: `${scheme}://${host}`, isHarmless: isHarmless(host) }
+  }
+  return last
+}
+
+/** The socket's own; behind a proxy what the proxy says, when the app has told its framework to trust it. */
+function schemeOf<Request>(
+  framework: Framework<Request>,
+  headers: IncomingHttpHeaders,
+  socket: Socket | undefined,
+  request: Request,
+): string {
+  const trusted = headers['x-forwarded-proto'] === undefined ? undefined : framework.read(request, 'protocol')
+  if (trusted === 'https' || trusted === 'http') return trusted
+  return (socket as { encrypted?: boolean } | undefined)?.encrypted ? 'https' : 'http'
+}
+
+const NOBODY: Peer = { ipv4: undefined, ipv6: undefined, port: undefined, written: undefined }
+const PEER: unique symbol = Symbol('tracing-middleware.peer') as never
+
+/** A connection serves many requests, and its peer stays the same. */
+function peerOf(socket: (Socket & { [PEER]?: Peer }) | undefined): Peer {
+  if (!(socket instanceof Socket)) return socket === undefined ? NOBODY : readPeer(socket)
+  socket[PEER] ??= readPeer(socket)
+  return socket[PEER]
+}
+
+function readPeer({ remoteAddress, remotePort: port }: Socket): Peer {
+  if (remoteAddress === undefined) return NOBODY
+  // An IPv4 peer of a dual-stack socket shows as ::ffff:192.0.2.1
+  const address = remoteAddress.startsWith('::ffff:') ? remoteAddress.slice(7) : remoteAddress
+  return address.includes(':')
+    ? { ipv4: undefined, ipv6: address, port, written: undefined }
+    : { ipv4: address, ipv6: undefined, port, written: undefined }
+}

@@ -1,0 +1,255 @@
+// A request's span is put together from parts that were written before. What arrives is what its tags would have said.
+
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import opentracing, { type Span } from 'opentracing'
+import { type Peer, RequestFacts } from '../src/core/index.ts'
+import type { SemanticConventions, TracerOptions } from '../src/tracer/index.ts'
+import { createTracer, otlpExporter } from '../src/tracer/index.ts'
+import { closeCollectors, type DecodedSpan, startCollector } from './otlp-collector.ts'
+import { newWorld } from './tracer-world.ts'
+
+const originOf = (host: string, scheme = 'http') => ({
+  scheme,
+  host,
+  text: host === '' ? '' : `${scheme}://${host}`,
+  isHarmless: true,
+})
+const peerOf = (peer: Partial<Peer> = { ipv4: '192.0.2.7', port: 51_234 }): Peer => ({
+  ipv4: undefined,
+  ipv6: undefined,
+  port: undefined,
+  written: undefined,
+  ...peer,
+})
+
+interface Asked {
+  component?: string
+  method?: string
+  host?: string
+  scheme?: string
+  path?: string
+  peer?: Peer
+  name?: string
+  status?: number
+  route?: string
+  /** What the app does with the span meanwhile. */
+  and?: (span: Span) => void
+}
+
+const factsOf = ({ component = 'express', method = 'GET', host = 'shop', scheme, path = '/', peer }: Asked) =>
+  new RequestFacts(component, method, originOf(host, scheme), path, peer ?? peerOf())
+
+type Completable = Span & { completeFacts(status: number | undefined, route: string | undefined): boolean }
+
+const NAME = 'GET /any'
+
+function asFacts(tracer: opentracing.Tracer, asked: Asked): void {
+  const { name = NAME, status = 200, route, and } = asked
+  const span = tracer.startSpan(name, { facts: factsOf(asked) } as never) as Completable
+  and?.(span)
+  if (!span.completeFacts(status, route)) span.addTags(endOf(status, route))
+  span.finish()
+}
+
+function asTags(tracer: opentracing.Tracer, asked: Asked): void {
+  const { name = NAME, status = 200, route, and } = asked
+  const span = tracer.startSpan(name, { tags: factsOf(asked).toTags() })
+  and?.(span)
+  span.addTags(endOf(status, route)).finish()
+}
+
+const endOf = (status: number, route: string | undefined) => ({
+  'http.status_code': status,
+  ...(route !== undefined && { 'http.route': route }),
+})
+
+async function arrived(
+  make: typeof asFacts,
+  asked: readonly Asked[],
+  options: TracerOptions,
+): Promise<object[]> {
+  const { tracer, spans, failures } = newWorld(options)
+  for (const each of asked) make(tracer, each)
+  await tracer.close()
+  assert.deepEqual(failures, [])
+  return spans.map(whatItSays)
+}
+
+function whatItSays({ name, kind, attributes, keys, events, status, dropped }: DecodedSpan): object {
+  assert.equal(new Set(keys).size, keys.length, 'an attribute came twice')
+  return { name, kind, attributes, events: events.length, status, dropped }
+}
+
+async function checkSame(asked: readonly Asked[], options: TracerOptions = {}): Promise<void> {
+  const facts = await arrived(asFacts, asked, options)
+  const tags = await arrived(asTags, asked, options)
+  assert.equal(facts.length, asked.length)
+  const sorted = (spans: object[]) => spans.map(span => JSON.stringify(span, sortedKeys)).sort()
+  assert.deepEqual(sorted(facts), sorted(tags))
+}
+
+function sortedKeys(_: string, value: unknown): unknown {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
+    : value
+}
+
+const CASES: Record<string, readonly Asked[]> = {
+  'the same again and again': [{ route: '/any' }, { route: '/any' }, { route: '/any' }],
+  'paths and queries': ['/', '', '/a/b', '/a?x', '/?', '/a?q=1&q=2', `/${'x'.repeat(1500)}`, '/grün/✓'].map(
+    path => ({
+      path,
+    }),
+  ),
+  'outcomes of a route, its name, and none': [
+    { status: 200, route: '/any' },
+    { status: 404, route: '/any' },
+    { status: 200 },
+    { status: 304, route: '/other' },
+    { status: 200, route: '/any', name: 'mine' },
+    { status: 499, route: '/any' },
+  ],
+  'schemes and hosts': [
+    { host: 'shop:8080' },
+    { host: 'shop:8080', scheme: 'https' },
+    { host: '[::1]:3000' },
+    { host: 'a/b' },
+    { host: 'a?b#c' },
+    { host: '' },
+    { host: 'x'.repeat(1000) },
+  ],
+  'methods and components': [
+    { method: 'BREW' },
+    { method: 'HTTP' },
+    { method: 'POST', component: 'koa' },
+    { method: 'POST', component: 'mine' },
+    { method: 'M'.repeat(3000) },
+  ],
+  peers: [
+    { peer: peerOf({ ipv6: '2001:db8::1', port: 1 }) },
+    { peer: peerOf({}) },
+    { peer: peerOf({ ipv4: '192.0.2.1' }) },
+  ],
+  'what the app adds': [
+    { and: span => span.setTag('user', 'ada') },
+    { and: span => span.setTag('http.method', 'HEAD').setTag('http.url', 'mine') },
+    { and: span => span.log({ event: 'cache', hit: true }) },
+    { and: span => span.setTag('error', true) },
+    { and: span => span.setOperationName('renamed') },
+    { and: span => span.setTag('peer.hostname', 'proxy') },
+  ],
+  'more outcomes and hosts than are remembered': Array.from({ length: 60 }, (_, i) => ({
+    status: 200 + (i % 20),
+    host: `host-${i % 15}`,
+    route: '/any',
+  })),
+}
+
+describe("a request's span, put together from parts, says what its tags would have said", () => {
+  for (const semanticConventions of [
+    'opentelemetry',
+    'opentracing',
+    'both',
+  ] satisfies SemanticConventions[]) {
+    for (const [what, asked] of Object.entries(CASES)) {
+      it(`${semanticConventions}: ${what}`, () => checkSame(asked, { semanticConventions }))
+    }
+  }
+
+  it('more names than are remembered', () =>
+    checkSame(Array.from({ length: 1500 }, (_, i) => ({ name: `GET /${i % 1200}`, path: `/${i}` }))))
+
+  it('within limits that it would not keep to', async () => {
+    await checkSame([{ path: '/a' }], { limits: { tags: 3 } })
+    await checkSame([{ path: `/${'x'.repeat(200)}` }], { limits: { valueLength: 100 } })
+  })
+
+  it('a connection that is shared by two tracers, each in its own words', async () => {
+    const peer = peerOf()
+    for (let i = 0; i < 3; i++) {
+      for (const semanticConventions of ['opentelemetry', 'opentracing'] as const) {
+        const [span] = await arrived(asFacts, [{ peer }], { semanticConventions })
+        const key = semanticConventions === 'opentelemetry' ? 'network.peer.address' : 'peer.ipv4'
+        const { attributes } = span as DecodedSpan
+        assert.equal(attributes[key], '192.0.2.7')
+      }
+    }
+  })
+
+  it('is part of the trace that the caller began, with its state', async () => {
+    const { tracer, spans } = newWorld()
+    for (const tracestate of [undefined, 'a=1']) {
+      const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+      const headers = { traceparent, ...(tracestate && { tracestate }) }
+      const childOf = tracer.extract(opentracing.FORMAT_HTTP_HEADERS, headers)
+      const span = tracer.startSpan(NAME, { childOf, facts: factsOf({}) } as never) as Completable
+      span.completeFacts(200, '/any')
+      span.finish()
+      span.setTag('too', 'late')
+    }
+    await tracer.close()
+    // Those that can be written at once stand in front.
+    assert.deepEqual(spans.map(({ traceState }) => traceState).sort(), ['', 'a=1'])
+    for (const { traceId, parentSpanId, start, end, attributes } of spans) {
+      assert.equal(traceId, '0af7651916cd43dd8448eb211c80319c')
+      assert.equal(parentSpanId, 'b7ad6b7169203331')
+      assert.ok(start <= end)
+      assert.equal(attributes.too, undefined)
+    }
+  })
+
+  it('is seen by `keep` with its tags', async () => {
+    const seen: unknown[] = []
+    const { tracer } = newWorld({
+      keep({ statusCode, route }) {
+        seen.push({ statusCode, route })
+        return true
+      },
+    })
+    asFacts(tracer, { route: '/any', status: 204 })
+    await tracer.close()
+    assert.deepEqual(seen, [{ statusCode: 204, route: '/any' }])
+  })
+})
+
+describe('an exporter that somebody stands in front of', () => {
+  it('a copy with an `export` of its own, or a new `export`, gets the spans', async () => {
+    for (const wrap of [copied, replaced]) {
+      const collector = await startCollector()
+      const names: string[] = []
+      const exporter = wrap(otlpExporter({ url: collector.url }), names)
+      const tracer = createTracer({ serviceName: 'orders', exporter })
+      asFacts(tracer, { name: 'one' })
+      asFacts(tracer, { name: 'two' })
+      await tracer.close()
+      assert.deepEqual(names, ['one', 'two'], wrap.name)
+      assert.deepEqual(
+        collector.arrived[0]?.request.spans.map(({ name }) => name),
+        ['one', 'two'],
+      )
+    }
+    await closeCollectors()
+  })
+})
+
+type Otlp = ReturnType<typeof otlpExporter>
+
+function copied(otlp: Otlp, names: string[]): Otlp {
+  return {
+    ...otlp,
+    export(spans, job) {
+      names.push(...spans.map(({ operationName }) => operationName))
+      return otlp.export(spans, job)
+    },
+  }
+}
+
+function replaced(otlp: Otlp, names: string[]): Otlp {
+  const { export: before } = otlp
+  otlp.export = (spans, job) => {
+    names.push(...spans.map(({ operationName }) => operationName))
+    return before(spans, job)
+  }
+  return otlp
+}
