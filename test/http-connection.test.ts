@@ -8,13 +8,16 @@ import { after, describe, it } from 'node:test'
 import { HttpConnection, StaleConnection } from '../src/tracer/http-connection.ts'
 
 const servers: Server[] = []
+const open = new Set<Socket>()
 const staying = setInterval(() => {}, 1000)
 after(() => {
   clearInterval(staying)
   for (const server of servers) server.close()
+  for (const socket of open) socket.destroy()
 })
 
 async function listen(server: Server, host = '127.0.0.1'): Promise<number> {
+  server.on('connection', socket => open.add(socket))
   servers.push(server.listen(0, host))
   await once(server, 'listening')
   return (server.address() as AddressInfo).port
@@ -65,7 +68,7 @@ async function answersTo(answer: string | readonly string[], ending = false): Pr
   return [...seen, sockets.length]
 }
 
-describe('the connection to a backend', () => {
+describe('the connection to a backend', { timeout: 30_000 }, () => {
   it('sends a whole request: path, host, length, the headers of the user and of the body', async () => {
     let seen = ''
     const { url } = await serve((socket, request) => {

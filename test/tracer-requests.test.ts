@@ -7,7 +7,6 @@ import { type Peer, RequestFacts } from '../src/core/index.ts'
 import type { SemanticConventions, TracerOptions } from '../src/tracer/index.ts'
 import { createTracer, otlpExporter } from '../src/tracer/index.ts'
 import { closeCollectors, type DecodedSpan, startCollector } from './otlp-collector.ts'
-import { newWorld } from './tracer-world.ts'
 
 const originOf = (host: string, scheme = 'http') => ({
   scheme,
@@ -69,11 +68,31 @@ async function arrived(
   asked: readonly Asked[],
   options: TracerOptions,
 ): Promise<object[]> {
-  const { tracer, spans, failures } = newWorld(options)
-  for (const each of asked) make(tracer, each)
-  await tracer.close()
-  assert.deepEqual(failures, [])
+  const spans = await sent(tracer => {
+    for (const each of asked) make(tracer, each)
+  }, options)
   return spans.map(whatItSays)
+}
+
+/** What has arrived at a collector. */
+async function sent(
+  make: (tracer: opentracing.Tracer) => void,
+  options: TracerOptions = {},
+): Promise<DecodedSpan[]> {
+  const collector = await startCollector()
+  const failures: unknown[] = []
+  const exporter = otlpExporter({ url: collector.url })
+  const tracer = createTracer({
+    serviceName: 'orders',
+    exporter,
+    onError: error => failures.push(error),
+    ...options,
+  })
+  make(tracer)
+  await tracer.close()
+  await collector.close()
+  assert.deepEqual(failures, [])
+  return collector.arrived.flatMap(({ request }) => request.spans)
 }
 
 function whatItSays({ name, kind, attributes, keys, events, status, dropped }: DecodedSpan): object {
@@ -178,17 +197,17 @@ describe("a request's span, put together from parts, says what its tags would ha
   })
 
   it('is part of the trace that the caller began, with its state', async () => {
-    const { tracer, spans } = newWorld()
-    for (const tracestate of [undefined, 'a=1']) {
-      const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
-      const headers = { traceparent, ...(tracestate && { tracestate }) }
-      const childOf = tracer.extract(opentracing.FORMAT_HTTP_HEADERS, headers)
-      const span = tracer.startSpan(NAME, { childOf, facts: factsOf({}) } as never) as Completable
-      span.completeFacts(200, '/any')
-      span.finish()
-      span.setTag('too', 'late')
-    }
-    await tracer.close()
+    const spans = await sent(tracer => {
+      for (const tracestate of [undefined, 'a=1']) {
+        const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+        const headers = { traceparent, ...(tracestate && { tracestate }) }
+        const childOf = tracer.extract(opentracing.FORMAT_HTTP_HEADERS, headers)
+        const span = tracer.startSpan(NAME, { childOf, facts: factsOf({}) } as never) as Completable
+        span.completeFacts(200, '/any')
+        span.finish()
+        span.setTag('too', 'late')
+      }
+    })
     // Those that can be written at once stand in front.
     assert.deepEqual(spans.map(({ traceState }) => traceState).sort(), ['', 'a=1'])
     for (const { traceId, parentSpanId, start, end, attributes } of spans) {
@@ -201,25 +220,48 @@ describe("a request's span, put together from parts, says what its tags would ha
 
   it('is seen by `keep` with its tags', async () => {
     const seen: unknown[] = []
-    const { tracer } = newWorld({
+    await sent(tracer => asFacts(tracer, { route: '/any', status: 204 }), {
       keep({ statusCode, route }) {
         seen.push({ statusCode, route })
         return true
       },
     })
-    asFacts(tracer, { route: '/any', status: 204 })
-    await tracer.close()
     assert.deepEqual(seen, [{ statusCode: 204, route: '/any' }])
+  })
+})
+
+describe('a span that cannot be written', () => {
+  it('is counted, told, and costs no other', async () => {
+    const collector = await startCollector()
+    const failures: string[] = []
+    const tracer = createTracer({
+      serviceName: 'orders',
+      exporter: otlpExporter({ url: collector.url }),
+      onError: (_, place) => failures.push(place),
+    })
+    asFacts(tracer, { name: 'one' })
+    asFacts(tracer, { name: 'broken', path: Object.create(null, { length: { value: 3 } }) })
+    asFacts(tracer, { name: 'two' })
+    await tracer.close()
+    assert.deepEqual(
+      collector.arrived[0]?.request.spans.map(({ name }) => name),
+      ['one', 'two'],
+    )
+    assert.deepEqual(failures, ['export'])
+    const { finished, exported, dropped } = tracer.stats()
+    assert.deepEqual([finished, exported, dropped.failed], [3, 2, 1])
+    await closeCollectors()
   })
 })
 
 describe('an exporter that somebody stands in front of', () => {
   it('a copy with an `export` of its own, or a new `export`, gets the spans', async () => {
-    for (const wrap of [copied, replaced]) {
+    for (const wrap of [copied, replaced, replacedLater]) {
       const collector = await startCollector()
       const names: string[] = []
       const exporter = wrap(otlpExporter({ url: collector.url }), names)
       const tracer = createTracer({ serviceName: 'orders', exporter })
+      await undefined
       asFacts(tracer, { name: 'one' })
       asFacts(tracer, { name: 'two' })
       await tracer.close()
@@ -243,6 +285,11 @@ function copied(otlp: Otlp, names: string[]): Otlp {
       return otlp.export(spans, job)
     },
   }
+}
+
+function replacedLater(otlp: Otlp, names: string[]): Otlp {
+  queueMicrotask(() => replaced(otlp, names))
+  return otlp
 }
 
 function replaced(otlp: Otlp, names: string[]): Otlp {

@@ -4,7 +4,7 @@
 import { AsyncResource } from 'node:async_hooks'
 import { type Report, RequestFacts, registry } from '../core/index.ts'
 import type { ExportAnswer, Exporter } from './exporter.ts'
-import { type Parcel, type Shipping, shippingOf } from './parcel.ts'
+import { type Parcel, packFor } from './parcel.ts'
 import type { LeanSpan } from './span.ts'
 
 /** How finished spans are collected and sent. */
@@ -72,7 +72,6 @@ export class Batch {
   #closed = false
   #waiters: Waiter[] = []
   #exporter: Exporter
-  #shipping: Shipping
   #limits: BatchLimits
   #report: Report
   #giveUp = new AbortController()
@@ -84,7 +83,6 @@ export class Batch {
   constructor(exporter: Exporter, limits: BatchLimits, report: Report) {
     this.#exporter = exporter
     this.#limits = limits
-    this.#shipping = shippingOf(exporter)
     this.#report = report
   }
 
@@ -111,7 +109,7 @@ export class Batch {
     const limits = this.#limits
     try {
       if (this.#open === undefined) {
-        this.#open = this.#shipping.pack()
+        this.#open = packFor(this.#exporter)
         this.#parcels.push(this.#open)
       }
       this.#open.add(span)
@@ -260,7 +258,7 @@ export class Batch {
     registry.insideTracer++
     try {
       // Not awaited here: what comes after is no longer inside.
-      return this.#shipping.send(parcel, job)
+      return parcel.send(job)
     } finally {
       registry.insideTracer--
     }

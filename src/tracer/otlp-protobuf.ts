@@ -1,6 +1,4 @@
-// Finished spans as an OTLP request in protocol buffers, written straight into a buffer that is used again. Requests'
-// spans are written when they end, and nothing else of them is kept; all others with the parcel that they travel in: they
-// take more code, which is in the processor's caches for one span after the other, but not for one between two requests.
+// Finished spans as an OTLP request in protocol buffers, written straight into buffers that are used again.
 // https://github.com/open-telemetry/opentelemetry-proto/blob/main/opentelemetry/proto/trace/v1/trace.proto
 
 import { RequestFacts } from '../core/index.ts'
@@ -11,7 +9,6 @@ import { fromHex } from './ids.ts'
 import { ProtobufSink } from './otlp-attributes.ts'
 import { flagsOf } from './otlp-json.ts'
 import { ATTRIBUTES, KIND, NAME, RequestEncoder } from './otlp-requests.ts'
-import type { Parcel } from './parcel.ts'
 import { MAX_LENGTH_BYTES, newPage, type Page, ProtobufWriter, sizeOfVarint } from './protobuf.ts'
 import type { LeanSpan } from './span.ts'
 
@@ -43,24 +40,6 @@ const SPAN_ROOM = 128
 /** A page that has grown to more bytes than this is let go of. */
 const MAX_SPARE = 2 * 1024 * 1024
 
-/** What is sent in one request: the spans that are written, and those that wait for it. */
-export class OtlpParcel implements Parcel {
-  readonly page: Page
-  readonly waiting: LeanSpan[] = []
-  size = 0
-  bytes = 0
-  readonly #encoder: OtlpProtobuf
-
-  constructor(page: Page, encoder: OtlpProtobuf) {
-    this.page = page
-    this.#encoder = encoder
-  }
-
-  add(span: LeanSpan): void {
-    if (!this.#encoder.write(span, this.page)) this.waiting.push(span)
-  }
-}
-
 /** Encodes the batches of one process. */
 export class OtlpProtobuf {
   readonly #out = new ProtobufWriter(newPage())
@@ -83,24 +62,24 @@ export class OtlpProtobuf {
     this.#room = 2 * (1 + MAX_LENGTH_BYTES) + this.#resource.length + this.#scope.length
   }
 
-  /** The body of a request. */
+  /** The body of a request with these spans. */
   encode(spans: readonly LeanSpan[]): Uint8Array {
-    const parcel = this.pack()
-    for (const span of spans) parcel.add(span)
-    return this.seal(parcel)
+    return this.seal(this.begin(), spans)
   }
 
-  pack(): OtlpParcel {
+  /** A page for one request. */
+  begin(): Page {
     const page = this.#spare ?? newPage()
     this.#spare = undefined
-    this.#out.turnTo(page)
-    this.#out.position = 0
-    this.#out.reserve(this.#room)
-    this.#out.position = this.#room
-    return new OtlpParcel(page, this)
+    const out = this.#out
+    out.turnTo(page)
+    out.position = 0
+    out.reserve(this.#room)
+    out.position = this.#room
+    return page
   }
 
-  /** Writes a span at once, if it is one of those that need not wait. */
+  /** Writes a request's span on a page, if it can be put together from parts. */
   write(span: LeanSpan, page: Page): boolean {
     const { slots, extra, ctx } = span
     if (!(slots instanceof RequestFacts) || extra !== undefined || ctx.trace.tracestate !== undefined)
@@ -108,26 +87,28 @@ export class OtlpProtobuf {
     const out = this.#out
     out.turnTo(page)
     const { position } = out
-    out.reserve(SPAN_ROOM)
-    const start = out.begin(SPANS)
-    this.#head(span)
-    if (!this.#requests.write(span.operationName, slots)) {
-      out.position = position
-      return false
+    let isWritten = false
+    try {
+      out.reserve(SPAN_ROOM)
+      const start = out.begin(SPANS)
+      this.#head(span)
+      isWritten = this.#requests.write(span.operationName, slots)
+      if (isWritten) out.end(start)
+    } finally {
+      if (!isWritten) out.position = position
     }
-    out.end(start)
-    return true
+    return isWritten
   }
 
-  /** The body of a request. */
-  seal({ page, waiting }: OtlpParcel): Uint8Array {
+  /** The body of a request: what is on the page, and these spans. */
+  seal(page: Page, spans: readonly LeanSpan[]): Uint8Array {
     this.#out.turnTo(page)
-    for (let i = 0; i < waiting.length; i++) this.#span(waiting[i] as LeanSpan)
+    for (let i = 0; i < spans.length; i++) this.#span(spans[i] as LeanSpan)
     return this.#withHead(this.#room)
   }
 
-  /** Takes back what a parcel was written on, once nobody reads it any more. */
-  reuse({ page }: OtlpParcel): void {
+  /** Takes a page back, once nobody reads it any more. */
+  reuse(page: Page): void {
     if (page.buffer.length <= MAX_SPARE) this.#spare = page
   }
 

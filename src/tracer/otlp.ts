@@ -17,8 +17,9 @@ import { completeOtlp, createEnvironment } from './environment.ts'
 import type { Exporter, ExportJob, ExportResult } from './exporter.ts'
 import type { TlsOptions } from './http-connection.ts'
 import { OtlpJson } from './otlp-json.ts'
-import { type OtlpParcel, OtlpProtobuf } from './otlp-protobuf.ts'
-import { shipBy } from './parcel.ts'
+import { OtlpParcel } from './otlp-parcel.ts'
+import { OtlpProtobuf } from './otlp-protobuf.ts'
+import { packBy } from './parcel.ts'
 import { fieldsOf } from './protobuf.ts'
 import { ours } from './span.ts'
 
@@ -91,18 +92,7 @@ export function createOtlpExporter(options: OtlpOptions, report: Report): Export
     },
     close: () => delivery.close(),
   }
-  if (protocol === 'protobuf') {
-    const own = () => encoder as OtlpProtobuf
-    shipBy(exporter, {
-      pack: () => own().pack(),
-      async send(parcel, job) {
-        const answer = await send(own().seal(parcel as OtlpParcel), job)
-        // Not after a failure: the attempt may not have let go of the bytes yet.
-        own().reuse(parcel as OtlpParcel)
-        return answer
-      },
-    })
-  }
+  if (protocol === 'protobuf') packBy(exporter, () => new OtlpParcel(encoder as OtlpProtobuf, send))
   return exporter
 }
 

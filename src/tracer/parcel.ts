@@ -10,38 +10,41 @@ export interface Parcel {
   size: number
   /** About how many bytes they take. */
   bytes: number
-  /** Takes a span that has ended. A throw loses it. */
+  /** Takes a span that has ended. A throw loses it, and no other. */
   add(span: LeanSpan): void
+  send(job: ExportJob): Promise<ExportAnswer> | ExportAnswer
 }
 
-/** How an exporter has its spans packed and sent. */
-export interface Shipping {
-  pack(): Parcel
-  send(parcel: Parcel, job: ExportJob): Promise<ExportAnswer> | ExportAnswer
+type Pack = () => Parcel
+
+const packers = new WeakMap<Exporter, { pack: Pack; export: Exporter['export'] }>()
+
+/** Has an exporter of ours pack in its own way, as long as nobody replaces its `export`, or copies it. */
+export function packBy(exporter: Exporter, pack: Pack): void {
+  packers.set(exporter, { pack, export: exporter.export })
 }
 
-const shippings = new WeakMap<Exporter, { shipping: Shipping; instead: Exporter['export'] }>()
-
-/** Has an exporter of ours ship in its own way, as long as nobody replaces its `export`, or copies it. */
-export function shipBy(exporter: Exporter, shipping: Shipping): void {
-  shippings.set(exporter, { shipping, instead: exporter.export })
-}
-
-export function shippingOf(exporter: Exporter): Shipping {
-  const own = shippings.get(exporter)
-  if (own !== undefined && own.instead === exporter.export) return own.shipping
-  return {
-    pack: () => new SpanList(),
-    send: (parcel, job) => exporter.export((parcel as SpanList).spans, job),
-  }
+/** An empty parcel. */
+export function packFor(exporter: Exporter): Parcel {
+  const own = packers.get(exporter)
+  return own !== undefined && own.export === exporter.export ? own.pack() : new SpanList(exporter)
 }
 
 class SpanList implements Parcel {
-  readonly spans: LeanSpan[] = []
   size = 0
   bytes = 0
+  readonly #spans: LeanSpan[] = []
+  readonly #exporter: Exporter
+
+  constructor(exporter: Exporter) {
+    this.#exporter = exporter
+  }
 
   add(span: LeanSpan): void {
-    this.spans.push(span)
+    this.#spans.push(span)
+  }
+
+  send(job: ExportJob): Promise<ExportAnswer> | ExportAnswer {
+    return this.#exporter.export(this.#spans, job)
   }
 }
