@@ -1,5 +1,6 @@
-// Has this change made requests dearer? This checkout against another commit, both in one server process and asked in
-// turns: from one process to the next, the same code differs by more than most changes do. node bench/check.js --help
+// Has this change made requests dearer? This checkout against another commit, asked in turns. Both in one server process:
+// from one process to the next, the same code differs by more than most changes do. Or each in its own: what a build does to
+// all code of its process is not seen otherwise. node bench/check.js --help
 
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
@@ -33,6 +34,7 @@ const HELP = `npm run bench:check -- [options]
   --routes /hello,/users/:id
   --rounds 5             how many rounds, each with fresh processes
   --seconds 5            how long each route of each side is measured in each round
+  --apart                each build in a process of its own: more rounds are needed
   --threshold 1.03       exit status 1 when the median of a framework's rounds is above it, and every round above 1`
 
 const given = readOptions(HELP, {
@@ -42,6 +44,7 @@ const given = readOptions(HELP, {
   routes: ROUTES.slice(0, 2).join(','),
   rounds: '5',
   seconds: '5',
+  apart: false,
   threshold: '1.03',
 })
 
@@ -92,17 +95,18 @@ async function compare(here, there) {
   report(cases)
 }
 
-/** One process with both builds. Which of them is opened and asked first takes turns too. */
+/** Which of the builds is opened and asked first takes turns too. */
 async function measure(world, each, builds, routes, round) {
   const { framework, variant, rounds } = each
   const order = rotate([0, 1], round)
   const jobs = order.map(i => ({ variant, dist: builds[i] }))
-  const server = await openProcess(world, framework, jobs)
+  const { sides, close } = await open(world, framework, jobs)
   const ask = async (side, path) => {
-    const before = await server.cpu()
-    const { requests, errors } = await server.requests[order.indexOf(side)](path, { milliseconds: TURN })
+    const { request, cpu } = sides[order.indexOf(side)]
+    const before = await cpu()
+    const { requests, errors } = await request(path, { milliseconds: TURN })
     each.errors += errors
-    return ((await server.cpu()) - before) / requests
+    return ((await cpu()) - before) / requests
   }
   const turns = Math.max(1, Math.round((Number(given.seconds) * 1000) / TURN))
   const used = { here: 0, there: 0, more: 0 }
@@ -120,7 +124,20 @@ async function measure(world, each, builds, routes, round) {
     used.more += median(here.map((cpu, i) => cpu - there[i])) / routes.length
   }
   rounds.push(used)
-  await server.close()
+  await close()
+}
+
+/** One process with both builds, or two: how each is asked, and what its process has used. */
+async function open(world, framework, jobs) {
+  const processes = []
+  for (const some of given.apart ? jobs.map(job => [job]) : [jobs]) {
+    processes.push(await openProcess(world, framework, some))
+  }
+  const sides = processes.flatMap(({ requests, cpu }) => requests.map(request => ({ request, cpu })))
+  const close = async () => {
+    for (const each of processes) await each.close()
+  }
+  return { sides, close }
 }
 
 function report(cases) {

@@ -135,6 +135,7 @@ describe('the connection to a backend', { timeout: 30_000 }, () => {
     ['a length', OK, '200 ok'],
     ['a length, in pieces', OK.split(''), '200 ok'],
     ['no body', 'HTTP/1.1 204 No Content\r\n\r\n', '204 '],
+    ['an empty body', 'HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n', '200 '],
     ['an interim answer first', `HTTP/1.1 100 Continue\r\n\r\n${OK}`, '200 ok'],
     ['chunks', `${CHUNKED}3;x=y\r\none\r\n3\r\ntwo\r\n0\r\n\r\n`, '200 onetwo'],
     ['chunks, in pieces', `${CHUNKED}3\r\none\r\n0\r\n\r\n`.split(''), '200 one'],
@@ -155,6 +156,8 @@ describe('the connection to a backend', { timeout: 30_000 }, () => {
     ['Connection: close', `HTTP/1.1 200 OK\r\nConnection: Close\r\ncontent-length: 2\r\n\r\nok`, '200 ok'],
     ['HTTP/1.0', `HTTP/1.0 200 OK\r\ncontent-length: 2\r\n\r\nok`, '200 ok'],
     ['a body up to the end', 'HTTP/1.1 200 OK\r\n\r\nall of it', '200 all of it', true],
+    ['more than it promised', `${OK}!`, '200 ok'],
+    ['more than its chunks', `${CHUNKED}3\r\none\r\n0\r\n\r\n!`, '200 one'],
     ['less than it promised', 'HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nok', '200 ok', true],
     [
       'a timeout that is over',

@@ -202,50 +202,48 @@ function readReply(received: Buffer, isWhole: boolean): Answered | undefined {
     const colon = line.indexOf(':')
     if (colon > 0) headers[line.slice(0, colon).toLowerCase()] = line.slice(colon + 1).trim()
   }
-  const { body, isComplete, isFramed } = readBody(rest, Number(code), headers)
-  if (!isComplete && !isWhole) return undefined
+  const { body, end: bodyEnd } = readBody(rest, Number(code), headers)
+  if (bodyEnd === undefined && !isWhole) return undefined
   const connection = (headers.connection ?? (minor === '0' ? 'close' : '')).toLowerCase()
-  const isKept = isComplete && isFramed && !isWhole && !connection.includes('close')
+  const isKept = bodyEnd === rest.length && !isWhole && !connection.includes('close')
   return { reply: { status: Number(code), headers, body: body.subarray(0, MAX_BODY) }, isKept }
 }
 
 interface Body {
   readonly body: Buffer
-  readonly isComplete: boolean
-  /** Whether the answer says where it ends: else it ends with the connection. */
-  readonly isFramed: boolean
+  /** Where it ends; undefined: not here. */
+  readonly end: number | undefined
 }
 
 function readBody(rest: Buffer, status: number, headers: Reply['headers']): Body {
-  if (status === 204 || status === 304) return { body: Buffer.alloc(0), isComplete: true, isFramed: true }
+  if (status === 204 || status === 304) return { body: NOTHING, end: 0 }
   if (/\bchunked$/i.test(headers['transfer-encoding'] ?? '')) return readChunks(rest)
   const length = Number(headers['content-length'] ?? Number.NaN)
-  if (!(length >= 0)) return { body: rest, isComplete: false, isFramed: false }
-  return { body: rest.subarray(0, length), isComplete: rest.length >= length, isFramed: true }
+  // An answer that does not say how long it is ends with the connection.
+  if (Number.isNaN(length)) return { body: rest, end: undefined }
+  return { body: rest.subarray(0, length), end: rest.length >= length ? length : undefined }
 }
 
 /** @see https://www.rfc-editor.org/rfc/rfc9112#section-7.1 */
 function readChunks(rest: Buffer): Body {
   const chunks: Buffer[] = []
-  const bodyOf = (isComplete: boolean): Body => ({ body: Buffer.concat(chunks), isComplete, isFramed: true })
+  const bodyUpTo = (end: number | undefined): Body => ({ body: Buffer.concat(chunks), end })
   for (let at = 0; ; ) {
     const lineEnd = rest.indexOf('\r\n', at)
-    if (lineEnd === -1) return bodyOf(false)
+    if (lineEnd === -1) return bodyUpTo(undefined)
     const size = Number.parseInt(rest.toString('latin1', at, lineEnd), 16)
     if (!(size >= 0)) throw new Error('the answer is not HTTP')
     const start = lineEnd + 2
     if (size === 0) {
-      // Behind the last chunk stand further headers, and in any case an empty line.
-      const isComplete = rest.subarray(start, start + 2).equals(CRLF) || rest.indexOf(HEAD_END, start) !== -1
-      return bodyOf(isComplete)
+      // Behind the last chunk stand further headers, and in any case an empty line: from the end of its own line on.
+      const end = rest.indexOf(HEAD_END, lineEnd)
+      return bodyUpTo(end === -1 ? undefined : end + HEAD_END.length)
     }
-    if (rest.length < start + size + 2) return bodyOf(false)
+    if (rest.length < start + size + 2) return bodyUpTo(undefined)
     chunks.push(rest.subarray(start, start + size))
     at = start + size + 2
   }
 }
-
-const CRLF = Buffer.from('\r\n')
 
 /** `Keep-Alive: timeout=5`, less a second for what is on its way. */
 function expiryOf(keepAlive: string | undefined): number {
