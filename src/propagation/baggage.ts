@@ -8,6 +8,7 @@ import { joined, type Texts, trimmed } from './texts.ts'
 export const MAX_MEMBERS = 64
 export const MAX_BYTES = 8192
 
+const COMMA = 44
 const COMMA_LENGTH = 1
 
 /** Baggage while it is read from one carrier. */
@@ -49,6 +50,10 @@ export function addMember(gathered: Gathered, key: string, value: string, bytes:
 export function readBaggage(header: Texts, gathered: Gathered): void {
   const text = joined(header)
   for (let start = 0; start < text.length; ) {
+    if (text.charCodeAt(start) === COMMA) {
+      start++
+      continue
+    }
     let end = text.indexOf(',', start)
     if (end === -1) end = text.length
     const member = trimmed(text.slice(start, end))
