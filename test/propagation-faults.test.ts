@@ -564,10 +564,14 @@ describe('properties', () => {
 })
 
 describe('time (F009)', () => {
-  /** CPU time, since other processes take their share of the clock; the best of several runs, until one is enough. */
-  const fastest = (run: () => void, enough: number) => {
+  /**
+   * CPU time, since other processes take their share of the clock; the best of several runs, until one is enough. A shared
+   * machine is slow for seconds at times: the later ones wait for better ones.
+   */
+  const fastest = async (run: () => void, enough: number) => {
     let best = Number.POSITIVE_INFINITY
-    for (let i = 0; i < 25 && best >= enough; i++) {
+    for (let i = 0; i < 40 && best >= enough; i++) {
+      if (i >= 10) await new Promise(resolve => setTimeout(resolve, 100))
       const before = process.cpuUsage()
       run()
       const { user, system } = process.cpuUsage(before)
@@ -598,23 +602,34 @@ describe('time (F009)', () => {
     `${' '.repeat(4095)}x`,
   ]
 
-  it('F009: 64 KB in any header take less than 5 ms, and give no trace', () => {
+  it('F009: 64 KB in any header take less than 5 ms, and give no trace', async () => {
     for (const name of HEADERS) {
       for (const part of parts) {
         const headers = { [name]: part.repeat(65_536 / part.length) }
         assert.ok(!propagation.extract(headers)?.traceId)
-        const took = fastest(() => propagation.extract(headers), 5)
+        const took = await fastest(() => propagation.extract(headers), 5)
         assert.ok(took < 5, `${name} of "${part}": ${took} ms`)
       }
     }
   })
 
-  it('F009: 1 MB in any header takes time in proportion', () => {
+  it('F009: of a list without end the beginning is read, and all of the rest counted as dropped', () => {
+    const read = (names: 'baggage' | 'uber-trace-id', header: string) => {
+      const { extract, meter } = createPropagation()
+      const list = Array.from({ length: 10_000 }, (_, i) => `k${i}=v`).join(',,')
+      const items = extract({ [header]: list })?.baggage
+      return [items?.size, items?.get('k0'), meter.read().incoming.formats[names]?.dropped]
+    }
+    assert.deepEqual(read('baggage', 'baggage'), [64, 'v', 10_000 - 64])
+    assert.deepEqual(read('uber-trace-id', 'jaeger-baggage'), [64, 'v', 10_000 - 64])
+  })
+
+  it('F009: 1 MB in any header takes time in proportion', async () => {
     for (const name of HEADERS) {
       for (const part of parts) {
         const headers = { traceparent: `00-${ID}-${SPAN}-01`, [name]: part.repeat((1 << 20) / part.length) }
         // Linear is 16 times the 64 KB from above; quadratic would be 256 times.
-        const took = fastest(() => propagation.extract(headers), 150)
+        const took = await fastest(() => propagation.extract(headers), 150)
         assert.ok(took < 150, `${name} of "${part}": ${took} ms`)
       }
     }

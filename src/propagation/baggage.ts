@@ -48,18 +48,40 @@ export function addMember(gathered: Gathered, key: string, value: string, bytes:
 
 /** Reads `baggage`; several headers are one list. A member that is not valid is dropped, the others survive. */
 export function readBaggage(header: Texts, gathered: Gathered): void {
-  const text = joined(header)
+  readList(joined(header), gathered, member => readMember(member, gathered))
+}
+
+/** How many members of a list are looked at: far more than are kept. */
+const MAX_READ = 1024
+
+/** Takes a list apart; members behind so many are dropped unseen. */
+export function readList(text: string, gathered: Gathered, read: (member: string) => void): void {
+  let left = MAX_READ
   for (let start = 0; start < text.length; ) {
     if (text.charCodeAt(start) === COMMA) {
       start++
-      continue
+    } else if (left-- > 0) {
+      const comma = text.indexOf(',', start)
+      const end = comma === -1 ? text.length : comma
+      const member = trimmed(text.slice(start, end))
+      if (member !== '') read(member)
+      start = end + 1
+    } else {
+      gathered.dropped += membersFrom(text, start)
+      return
     }
-    let end = text.indexOf(',', start)
-    if (end === -1) end = text.length
-    const member = trimmed(text.slice(start, end))
-    if (member !== '') readMember(member, gathered)
-    start = end + 1
   }
+}
+
+function membersFrom(text: string, start: number): number {
+  let count = 0
+  let isBetween = true
+  for (let i = start; i < text.length; i++) {
+    const isComma = text.charCodeAt(i) === COMMA
+    if (isBetween && !isComma) count++
+    isBetween = isComma
+  }
+  return count
 }
 
 function readMember(member: string, gathered: Gathered): void {

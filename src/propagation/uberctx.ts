@@ -1,7 +1,7 @@
 // Jaeger's baggage (`uberctx-*`, `jaeger-baggage`) and its debug id, as jaeger-client has them.
 // https://www.jaegertracing.io/sdk-migration/#propagation-format
 
-import { addMember, type Gathered, isVisible, MAX_BYTES, MAX_MEMBERS } from './baggage.ts'
+import { addMember, type Gathered, isVisible, MAX_BYTES, MAX_MEMBERS, readList } from './baggage.ts'
 import type { Headers } from './carrier.ts'
 import type { TraceContext } from './context.ts'
 import type { WritableCarrier } from './formats.ts'
@@ -41,17 +41,12 @@ export function readUberctx(headers: Headers, encoded: boolean, gathered: Gather
 }
 
 function readJaegerBaggage(text: string, encoded: boolean, known: Known, gathered: Gathered): void {
-  for (let start = 0; start < text.length; ) {
-    let end = text.indexOf(',', start)
-    if (end === -1) end = text.length
-    const item = trimmed(text.slice(start, end))
-    start = end + 1
-    if (item === '') continue
+  readList(text, gathered, item => {
     const equals = item.indexOf('=')
     // As jaeger-client has it: with two equals signs it is no item.
     if (equals === -1 || item.includes('=', equals + 1)) gathered.dropped++
     else readItem(trimmed(item.slice(0, equals)), trimmed(item.slice(equals + 1)), encoded, known, gathered)
-  }
+  })
 }
 
 type Known = ReadonlyMap<string, string> | undefined
