@@ -236,4 +236,19 @@ describe('the connection to a backend', { timeout: 30_000 }, () => {
     setTimeout(() => connection.close(new Error('enough')), 20)
     await assert.rejects(waiting, { message: 'enough' })
   })
+
+  it('close makes way for the next post at once', async () => {
+    const { url, sockets } = await serve((socket, _, count) => {
+      if (count === 2) socket.write(OK)
+    })
+    const connection = connectionTo(url)
+    const waiting = assert.rejects(post(connection), { message: 'enough' })
+    while (sockets.length === 0) await new Promise(resolve => setTimeout(resolve, 1))
+    await new Promise(resolve => setTimeout(resolve, 20))
+    connection.close(new Error('enough'))
+    const { status } = await post(connection)
+    await waiting
+    assert.equal(status, 200)
+    connection.close()
+  })
 })

@@ -3,9 +3,9 @@
 // service 6 % dearer (docs/performance.md).
 // https://www.rfc-editor.org/rfc/rfc9112
 
-import { validateHeaderName, validateHeaderValue } from 'node:http'
 import { connect, isIP, type Socket } from 'node:net'
 import tls from 'node:tls'
+import { isHeaders } from './checks.ts'
 
 /** TLS as `node:tls` takes it. */
 export interface TlsOptions {
@@ -73,7 +73,7 @@ export class HttpConnection {
 
   /** Lets go of the connection. A post that is under way rejects with `reason`. */
   close(reason?: Error): void {
-    this.#socket?.destroy(reason)
+    if (this.#socket !== undefined) this.#lose(this.#socket, reason)
   }
 
   #open(): Socket {
@@ -152,10 +152,7 @@ export class HttpConnection {
 }
 
 function headOf(url: URL, headers: Readonly<Record<string, string>>): string {
-  for (const [name, value] of Object.entries(headers)) {
-    validateHeaderName(name)
-    validateHeaderValue(name, value)
-  }
+  if (!isHeaders(headers)) throw new TypeError(`HTTP cannot send these headers: ${Object.keys(headers)}`)
   const { host, pathname, search, username, password } = url
   const secret = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
   const known: Record<string, string> =
