@@ -4,8 +4,9 @@ import assert from 'node:assert/strict'
 import { after, describe, it } from 'node:test'
 import fc from 'fast-check'
 import opentracing from 'opentracing'
-import { createTracer, type OtlpOptions, otlpExporter, type TracerOptions } from '../src/tracer/index.ts'
-import { closeCollectors, type DecodedRequest, startCollector } from './otlp-collector.ts'
+import type { OtlpOptions, TracerOptions } from '../src/tracer/index.ts'
+import { closeCollectors, type DecodedRequest } from './otlp-collector.ts'
+import { arrivalsFrom } from './tracer-world.ts'
 
 after(closeCollectors)
 
@@ -15,20 +16,7 @@ async function arrivedFrom(
   options: TracerOptions = {},
   otlp: OtlpOptions = {},
 ): Promise<DecodedRequest & { headers: Record<string, unknown> }> {
-  const collector = await startCollector()
-  const exporter = otlpExporter({ url: collector.url, ...otlp })
-  const failures: unknown[] = []
-  const tracer = createTracer({
-    serviceName: 'orders',
-    exporter,
-    onError: error => failures.push(error),
-    ...options,
-  })
-  make(tracer)
-  await tracer.close()
-  await collector.close()
-  assert.deepEqual(failures, [])
-  const [first] = collector.arrived
+  const [first] = await arrivalsFrom(make, options, otlp)
   assert.ok(first, 'nothing has arrived')
   return { ...first.request, headers: first.headers }
 }

@@ -7,6 +7,7 @@ import { type Peer, RequestFacts } from '../src/core/index.ts'
 import type { SemanticConventions, TracerOptions } from '../src/tracer/index.ts'
 import { createTracer, otlpExporter } from '../src/tracer/index.ts'
 import { closeCollectors, type DecodedSpan, startCollector } from './otlp-collector.ts'
+import { arrivalsFrom } from './tracer-world.ts'
 
 const originOf = (host: string, scheme = 'http') => ({
   scheme,
@@ -79,20 +80,8 @@ async function sent(
   make: (tracer: opentracing.Tracer) => void,
   options: TracerOptions = {},
 ): Promise<DecodedSpan[]> {
-  const collector = await startCollector()
-  const failures: unknown[] = []
-  const exporter = otlpExporter({ url: collector.url })
-  const tracer = createTracer({
-    serviceName: 'orders',
-    exporter,
-    onError: error => failures.push(error),
-    ...options,
-  })
-  make(tracer)
-  await tracer.close()
-  await collector.close()
-  assert.deepEqual(failures, [])
-  return collector.arrived.flatMap(({ request }) => request.spans)
+  const arrived = await arrivalsFrom(make, options)
+  return arrived.flatMap(({ request }) => request.spans)
 }
 
 function whatItSays({ name, kind, attributes, keys, events, status, dropped }: DecodedSpan): object {

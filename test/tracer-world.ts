@@ -6,11 +6,14 @@ import {
   type Exporter,
   type FinishedSpan,
   type LeanTracer,
+  type OtlpOptions,
+  otlpExporter,
   type TracerOptions,
 } from '../src/tracer/index.ts'
+import { OtlpParcel } from '../src/tracer/otlp-parcel.ts'
 import { OtlpProtobuf } from '../src/tracer/otlp-protobuf.ts'
 import { ours } from '../src/tracer/span.ts'
-import { type DecodedSpan, decodeProtobuf } from './otlp-collector.ts'
+import { type Collector, type DecodedSpan, decodeProtobuf, startCollector } from './otlp-collector.ts'
 
 /** A tracer, what it has exported, and what it has reported. */
 export interface World {
@@ -30,10 +33,13 @@ export function newWorld(options: TracerOptions = {}): World {
     start({ resource, semanticConventions = 'opentelemetry' }) {
       encoder = new OtlpProtobuf(resource, semanticConventions)
     },
-    export(batch) {
+    export(batch, job) {
       finished.push(...batch)
-      const request = decodeProtobuf((encoder as OtlpProtobuf).encode(ours(batch)))
-      spans.push(...request.spans)
+      const parcel = new OtlpParcel(encoder as OtlpProtobuf, async body => {
+        spans.push(...decodeProtobuf(body).spans)
+      })
+      for (const span of ours(batch)) parcel.add(span)
+      return parcel.send(job)
     },
   }
   const tracer = createTracer({
@@ -43,6 +49,28 @@ export function newWorld(options: TracerOptions = {}): World {
     ...options,
   })
   return { tracer, spans, finished, failures }
+}
+
+/** Makes spans with a tracer that sends OTLP to a collector of its own, and gives what has arrived there. */
+export async function arrivalsFrom(
+  make: (tracer: LeanTracer) => void,
+  options: TracerOptions = {},
+  otlp: OtlpOptions = {},
+): Promise<Collector['arrived']> {
+  const collector = await startCollector()
+  const exporter = otlpExporter({ url: collector.url, ...otlp })
+  const failures: unknown[] = []
+  const tracer = createTracer({
+    serviceName: 'orders',
+    exporter,
+    onError: error => failures.push(error),
+    ...options,
+  })
+  make(tracer)
+  await tracer.close()
+  await collector.close()
+  assert.deepEqual(failures, [])
+  return collector.arrived
 }
 
 /** A tracer, and how many spans each of its batches had. */

@@ -28,6 +28,7 @@ export {
   cleanText,
   createIsSecret,
   type IsSecret,
+  MAX_URL_LENGTH,
   REDACTED,
   redactText,
   redactUrl,

@@ -157,6 +157,8 @@ export function resolveOptions<Request>(
   const attributes = given.tracedRequestAttributes
     ? parseAttributes(given.tracedRequestAttributes)
     : attributesOfEnvironment(report)
+  const tags = given.tags && Object.keys(given.tags).length > 0 ? cleanTags(given.tags) : undefined
+  const earlyAttributes = attributes.filter(attribute => attribute.early)
   const ignores = given.ignore === undefined ? [] : [given.ignore].flat()
   const publicEndpoint = given.publicEndpoint ?? false
   return {
@@ -165,16 +167,16 @@ export function resolveOptions<Request>(
       typeof given.operationName === 'string'
         ? cleanText(given.operationName, MAX_NAME_LENGTH)
         : given.operationName,
-    tags: given.tags && Object.keys(given.tags).length > 0 ? cleanTags(given.tags) : undefined,
+    tags,
     ignored: toIgnored(ignores, report),
-    earlyAttributes: attributes.filter(attribute => attribute.early),
+    earlyAttributes,
     lateAttributes: attributes.filter(attribute => !attribute.early),
     decorateSpan: given.decorateSpan,
     samplingPriority: given.samplingPriority,
     isPublic: typeof publicEndpoint === 'function' ? publicEndpoint : publicEndpoint ? () => true : undefined,
     traceResponseHeader: given.traceResponseHeader,
     isError: given.isError,
-    addsTags: Object.keys(given.tags ?? {}).length > 0 || attributes.some(attribute => attribute.early),
+    addsTags: tags !== undefined || earlyAttributes.length > 0,
     prioritises: given.samplingPriority !== undefined || given.tags?.['sampling.priority'] !== undefined,
     asksOutcome: [given.decorateSpan, given.isError, given.operationName].some(aFunction),
     secret: createIsSecret(given.secretKeys),

@@ -62,11 +62,6 @@ export class OtlpProtobuf {
     this.#room = 2 * (1 + MAX_LENGTH_BYTES) + this.#resource.length + this.#scope.length
   }
 
-  /** The body of a request with these spans. */
-  encode(spans: readonly LeanSpan[]): Uint8Array {
-    return this.seal(this.begin(), spans)
-  }
-
   /** A page for one request. */
   begin(): Page {
     const page = this.#spare ?? newPage()

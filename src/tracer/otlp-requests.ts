@@ -81,10 +81,10 @@ export class RequestEncoder {
   #make(name: string, facts: RequestFacts, first: Template | undefined): Template | undefined {
     const { component, method, route, statusCode } = facts
     const { text } = facts.origin
+    if (text === '' || (first === undefined && this.#templates.size >= MAX_NAMES)) return undefined
     const origin = readOrigin(text + facts.path)
     // A Host header may hold anything.
-    if (text === '' || origin.text !== text) return undefined
-    if (first === undefined && this.#templates.size >= MAX_NAMES) return undefined
+    if (origin.text !== text) return undefined
     const out = this.#out
     const bytes = this.#written(() => {
       out.text(NAME, name)

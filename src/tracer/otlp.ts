@@ -88,7 +88,10 @@ export function createOtlpExporter(options: OtlpOptions, report: Report): Export
     },
     async export(spans, job) {
       if (encoder === undefined) throw new Error('otlpExporter: start() was not called')
-      return send(encoder.encode(ours(spans)), job)
+      if (encoder instanceof OtlpJson) return send(encoder.encode(ours(spans)), job)
+      const parcel = new OtlpParcel(encoder, send)
+      for (const span of ours(spans)) parcel.add(span)
+      return parcel.send(job)
     },
     close: () => delivery.close(),
   }

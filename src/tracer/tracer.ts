@@ -1,7 +1,7 @@
 // Our OpenTracing tracer: who is whose parent, which traces are recorded, and the account of all of it.
 
 import opentracing, { type Span, type SpanContext, type SpanOptions } from 'opentracing'
-import { type Report, type StartOptions, watch } from '../core/index.ts'
+import { MAX_URL_LENGTH, type Report, type StartOptions, watch } from '../core/index.ts'
 import { joinLifecycle } from '../lifecycle/index.ts'
 import type { MigrationMeter, Propagation } from '../propagation/index.ts'
 import { Batch, type DroppedSpans } from './batch.ts'
@@ -76,9 +76,8 @@ export function createTracer(options?: TracerOptions): LeanTracer {
 }
 
 const NO_OPTIONS: StartOptions = {}
-// What a request's facts are at most: tags, and characters in one of them.
+/** How many tags a request's facts make at most. */
 const MAX_FACTS = 8
-const MAX_FACT_LENGTH = 2048
 const NO_TAGS: Readonly<Record<string, unknown>> = {}
 
 class OurTracer extends opentracing.Tracer implements LeanTracer, Recorder {
@@ -109,7 +108,7 @@ class OurTracer extends opentracing.Tracer implements LeanTracer, Recorder {
     this.#report = report
     this.#isDisabled = settings.isDisabled
     this.#parentBased = settings.parentBased
-    this.#takesFacts = settings.limits.tags >= MAX_FACTS && settings.limits.valueLength >= MAX_FACT_LENGTH
+    this.#takesFacts = settings.limits.tags >= MAX_FACTS && settings.limits.valueLength >= MAX_URL_LENGTH
     this.obeysCallers = settings.parentBased && keep === undefined
     this.#sampler = sampler
     this.#propagation = settings.propagation
