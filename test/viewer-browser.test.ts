@@ -43,13 +43,14 @@ describe("the viewer's page", { skip }, () => {
   })
 
   beforeEach(async () => {
+    // To nowhere, and first: an address that differs by its fragment alone would not load the page anew, and a page that
+    // still shows a trace asks for it once more when it is cleared.
+    await page.goto('about:blank')
     viewer.clear()
     complaints.length = 0
     await sendShop(viewer.ports.otlp as number, Date.now())
     await page.setViewportSize({ width: 1280, height: 800 })
     await page.emulateMedia({ colorScheme: 'light' })
-    // From nowhere: an address that differs by its fragment alone would not load the page anew.
-    await page.goto('about:blank')
   })
 
   const show = (hash: string) => page.goto(`${viewer.url}/${hash}`)
