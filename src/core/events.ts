@@ -5,16 +5,18 @@
 import { EventEmitter } from 'node:events'
 import { IncomingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
+import { get } from './apart.ts'
 import { registry } from './context.ts'
 import { type Held, heldApart, heldBy } from './held.ts'
 import type { Framework } from './seam.ts'
 
 type Emit = EventEmitter['emit']
 type Event = Parameters<Emit>
+type Name = Event[0]
 
 const nodes = { request: IncomingMessage.prototype, response: ServerResponse.prototype }
 // Taken from where they are: to look for them on an object without a shape that V8 knows is dear (apart.ts).
-const { listenerCount, on } = EventEmitter.prototype
+const { emit: plainEmit, listenerCount, on } = EventEmitter.prototype
 
 /** Follows a request and its response to their end. */
 export function follow(
@@ -37,43 +39,55 @@ export function follow(
   if (!(socket instanceof Socket)) res.on('finish', () => setImmediate(() => held.close()))
 }
 
-// One shared function each, no closure per request. Most events have no listener, and need no context.
+// One shared function each, no closure per request.
 
 function emitOfRequest(this: EventEmitter, ...event: Event): boolean {
-  return emitIn(heldBy, nodes.request.emit, this, event)
+  const { emit } = nodes.request
+  const listeners = (this as Listened)._events?.[event[0]]
+  if (listeners === undefined) return isForNobody(event[0], emit) ? false : emit.apply(this, event)
+  const held = heldBy(this)
+  return held === undefined || isNodesOwn(event[0], listeners, held)
+    ? emit.apply(this, event)
+    : emitInScope(held, emit, this, ...event)
 }
 
 function emitOfResponse(this: EventEmitter, ...event: Event): boolean {
-  return event[0] === 'close' ? emitClose(this, event) : emitIn(heldBy, nodes.response.emit, this, event)
-}
-
-/** Ends the span behind the last listener that may still want to write on it. */
-function emitClose(res: EventEmitter, event: Event): boolean {
+  const { emit } = nodes.response
+  const listeners = (this as Listened)._events?.[event[0]]
+  const held = heldBy(this)
   try {
-    return emitIn(heldBy, nodes.response.emit, res, event)
+    if (listeners === undefined) return isForNobody(event[0], emit) ? false : emit.apply(this, event)
+    return held === undefined || isNodesOwn(event[0], listeners, held)
+      ? emit.apply(this, event)
+      : emitInScope(held, emit, this, ...event)
   } finally {
-    heldBy(res)?.close()
+    // Behind the last listener that may still want to write on the span.
+    if (event[0] === 'close') held?.close()
   }
 }
 
-function emitIn(find: typeof heldBy, emit: Emit, emitter: EventEmitter, event: Event): boolean {
-  const listeners = listenerCount.call(emitter, event[0])
-  const held = listeners === 0 ? undefined : find(emitter)
-  return held === undefined || (listeners === 1 && isNodesOwn(event[0], held))
-    ? emit.apply(emitter, event)
-    : registry.storage.run(held, emitOn, emit, emitter, event)
+/** Node's own table, in which `emit` and `listenerCount` look too. */
+type Listened = EventEmitter & { readonly _events?: Readonly<Record<Name, unknown>> }
+
+/** Most events have no listener. There is nothing to do for them then, unless Node's `emit` has been replaced. */
+function isForNobody(name: Name, emit: Emit): boolean {
+  return emit === plainEmit && name !== 'error'
 }
 
 /**
  * Whether the only listener is the one that Node's own server has: for `finish` of each response, and for `end` of a
  * request whose response is through. It needs no context, and what it starts belongs to the connection, not to the request.
  */
-function isNodesOwn(name: Event[0], { isServed, span }: Held): boolean {
-  return isServed && (name === 'finish' || (name === 'end' && span === undefined))
+function isNodesOwn(name: Name, listeners: unknown, { isServed, span }: Held): boolean {
+  return (
+    typeof listeners === 'function' &&
+    isServed &&
+    (name === 'finish' || (name === 'end' && span === undefined))
+  )
 }
 
-function emitOn(emit: Emit, emitter: EventEmitter, event: Event): boolean {
-  return emit.apply(emitter, event)
+function emitInScope(held: Held, emit: Emit, emitter: EventEmitter, ...event: Event): boolean {
+  return registry.storage.run(held, () => emit.apply(emitter, event))
 }
 
 /** The same for a response whose own `emit` we leave alone. */
@@ -106,7 +120,12 @@ function followPrototype(emitter: EventEmitter, node: EventEmitter): void {
     configurable: true,
     writable: true,
     value(this: EventEmitter, ...event: Event): boolean {
-      return emitIn(heldApart, emit, this, event)
+      const listeners = (get(this, '_events' as never) as Listened['_events'])?.[event[0]]
+      if (listeners === undefined) return isForNobody(event[0], emit) ? false : emit.apply(this, event)
+      const held = heldApart(this)
+      return held === undefined || isNodesOwn(event[0], listeners, held)
+        ? emit.apply(this, event)
+        : emitInScope(held, emit, this, ...event)
     },
   })
 }

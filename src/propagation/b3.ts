@@ -1,8 +1,8 @@
 // B3, single header and several. https://github.com/openzipkin/b3-propagation
 
 import type { TraceContext } from './context.ts'
-import { firstValid, newContext, type TraceFormat } from './formats.ts'
-import { isId, narrowTraceId } from './ids.ts'
+import { firstValid, type Make, newContext, type TraceFormat } from './formats.ts'
+import { isId, narrowTraceId, readIds, words } from './ids.ts'
 import { first, trimmed } from './texts.ts'
 
 const DASH = 45
@@ -20,10 +20,10 @@ export const b3: TraceFormat = {
   header: 'b3',
 
   extract(headers) {
-    return firstValid(headers.b3, readSingle)
+    return firstValid(headers.b3, text => readState(text) ?? readSingle(text, newContext))
   },
 
-  read: readSingle,
+  read: (text, _encoded, make) => readSingle(text, make),
 
   inject(context, carrier) {
     const state = stateOf(context)
@@ -56,7 +56,7 @@ export const b3multi: TraceFormat = {
     if (traceId === '' && spanId === '') return decision === DEFERRED ? undefined : decided(decision)
     const parentId = trimmed(first(headers.b3ParentSpanId))
     if (!isTraceId(traceId) || !isSpanId(spanId) || (parentId !== '' && !isSpanId(parentId))) return null
-    return contextOf(traceId, spanId, parentId, decision)
+    return newContext(widened(traceId), spanId, parentId, decision.sampled, decision.debug, false)
   },
 
   // A trace id alone is no context.
@@ -75,26 +75,26 @@ export const b3multi: TraceFormat = {
   },
 }
 
-function readSingle(value: string): TraceContext | undefined {
+/** A decision that stands alone. */
+function readState(text: string): TraceContext | undefined {
+  const state = stateFrom(trimmed(text))
+  return state === undefined ? undefined : decided(state)
+}
+
+function readSingle<Context>(value: string, make: Make<Context>): Context | undefined {
   const text = trimmed(value)
-  if (text.length === 1) {
-    const alone = stateFrom(text)
-    return alone === undefined ? undefined : decided(alone)
-  }
   const traceEnd = text.charCodeAt(16) === DASH ? 16 : 32
   const spanEnd = traceEnd + 17
-  if (text.charCodeAt(traceEnd) !== DASH || !isId(text, 0, traceEnd)) return undefined
-  if (text.length < spanEnd || !isId(text, traceEnd + 1, spanEnd)) return undefined
-  const traceId = text.slice(0, traceEnd)
+  const traceId = widened(text.slice(0, traceEnd))
   const spanId = text.slice(traceEnd + 1, spanEnd)
-  if (text.length === spanEnd) return contextOf(traceId, spanId, '', DEFERRED)
-  const state = stateFrom(text.charAt(spanEnd + 1))
-  if (text.charCodeAt(spanEnd) !== DASH || state === undefined) return undefined
+  if (text.charCodeAt(traceEnd) !== DASH || !readIds(traceId + spanId, 0, 32)) return undefined
+  const isDeferred = text.length === spanEnd
+  const decision = isDeferred ? DEFERRED : stateFrom(text.charAt(spanEnd + 1))
+  if (decision === undefined || (!isDeferred && text.charCodeAt(spanEnd) !== DASH)) return undefined
   const stateEnd = spanEnd + 2
-  if (text.length === stateEnd) return contextOf(traceId, spanId, '', state)
   const parentId = text.slice(stateEnd + 1)
-  if (text.charCodeAt(stateEnd) !== DASH || !isSpanId(parentId)) return undefined
-  return contextOf(traceId, spanId, parentId, state)
+  if (text.length > stateEnd && (text.charCodeAt(stateEnd) !== DASH || !isSpanId(parentId))) return undefined
+  return make(traceId, spanId, parentId, decision.sampled, decision.debug, false, words)
 }
 
 function stateFrom(text: string): Decision | undefined {
@@ -121,11 +121,10 @@ function isSpanId(text: string): boolean {
   return text.length === 16 && isId(text, 0, 16)
 }
 
-function decided(decision: Decision): TraceContext {
-  return contextOf('', '', '', decision)
+function decided({ sampled, debug }: Decision): TraceContext {
+  return newContext('', '', '', sampled, debug, false)
 }
 
-function contextOf(traceId: string, spanId: string, parentId: string, decision: Decision): TraceContext {
-  const padded = traceId.length === 16 ? `0000000000000000${traceId}` : traceId
-  return newContext(padded, spanId, parentId, decision.sampled, decision.debug, false)
+function widened(traceId: string): string {
+  return traceId.length === 16 ? `0000000000000000${traceId}` : traceId
 }

@@ -32,11 +32,24 @@ export interface TraceFormat extends Format {
    * @param encoded whether the carrier is of HTTP headers, where Jaeger's values may be percent-encoded
    */
   extract(headers: Headers, encoded: boolean): TraceContext | null | undefined
-  /** What the main header alone says; undefined when it is not valid, or cannot stand alone. */
-  read(text: string, encoded: boolean): TraceContext | undefined
+  /** What the main header alone says, made by `make`; undefined when it is not valid, or names no trace. */
+  read<Context>(text: string, encoded: boolean, make: Make<Context>): Context | undefined
 }
 
-/** A context of what trace ids and decision come from; `parentId` may be `''`. */
+/** Makes a context of what one header says. */
+export type Make<Context> = (
+  traceId: string,
+  spanId: string,
+  /** `''`: not told, or none. */
+  parentId: string,
+  sampled: boolean | undefined,
+  debug: boolean,
+  random: boolean,
+  /** Trace and span id again, as `readIds` tells them; overwritten by the next header that is read. */
+  words: Int32Array,
+) => Context
+
+/** Makes a context that anybody can read. */
 export function newContext(
   traceId: string,
   spanId: string,

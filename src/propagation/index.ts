@@ -4,9 +4,9 @@ import { b3, b3multi } from './b3.ts'
 import { baggage } from './baggage.ts'
 import type { FormatName } from './carrier.ts'
 import type { TraceContext } from './context.ts'
-import type { TraceFormat, WritableCarrier } from './formats.ts'
+import { type Make, newContext, type TraceFormat, type WritableCarrier } from './formats.ts'
 import { type Caller, createCounters, type MigrationMeter } from './meter.ts'
-import { type PropagationOptions, resolvePropagation } from './options.ts'
+import { type PropagationOptions, type PropagationSettings, resolvePropagation } from './options.ts'
 import { createRead } from './reader.ts'
 import { tracecontext } from './tracecontext.ts'
 import { uberTraceId } from './uber-trace-id.ts'
@@ -14,14 +14,19 @@ import { createWrite } from './writer.ts'
 
 export type { FormatName } from './carrier.ts'
 export type { TraceContext } from './context.ts'
-export type { WritableCarrier } from './formats.ts'
+export type { Make, WritableCarrier } from './formats.ts'
 export { toId } from './ids.ts'
 export type { CallerCounts, FormatCounts, IncomingCounts, MeterReading, MigrationMeter } from './meter.ts'
-export { FORMAT_NAMES, type PropagationOptions } from './options.ts'
+export {
+  FORMAT_NAMES,
+  type PropagationOptions,
+  type PropagationSettings,
+  resolvePropagation,
+} from './options.ts'
 export { uberctxKey } from './uberctx.ts'
 
 /** Reads and writes trace headers. */
-export interface Propagation {
+export interface Propagation<Context = TraceContext> {
   /** The listed formats, in order. */
   readonly names: { readonly extract: readonly FormatName[]; readonly inject: readonly FormatName[] }
   /**
@@ -31,11 +36,11 @@ export interface Propagation {
    * @param peer who calls, for the meter, unless the header of `callerHeader` tells it
    * @returns undefined when no listed format says anything valid
    */
-  extract(carrier: object, peer?: string): TraceContext | undefined
+  extract(carrier: object, peer?: string): TraceContext | Context | undefined
   /** Writes HTTP headers into the carrier, over those that are there. */
   inject(context: TraceContext, carrier: WritableCarrier): void
   /** Reads a text map: as headers, but Jaeger's values are not percent-encoded (as jaeger-client has it). */
-  extractText(carrier: object, peer?: string): TraceContext | undefined
+  extractText(carrier: object, peer?: string): TraceContext | Context | undefined
   /** Writes a text map, for `extractText` or jaeger-client to read. */
   injectText(context: TraceContext, carrier: WritableCarrier): void
   /** Counts what came and what was sent, for a migration from one format to another. */
@@ -59,9 +64,19 @@ const TRACE_FORMATS: Readonly<Record<TraceFormat['name'], TraceFormat>> = {
  * if (context) propagation.inject(context, headersOfNextCall)
  */
 export function createPropagation(options?: PropagationOptions): Propagation {
-  const { extract, inject, callerHeader } = resolvePropagation(options)
+  return openPropagation(resolvePropagation(options), newContext)
+}
+
+/**
+ * The same for whoever has contexts of his own: what nearly all carriers say, the ids in one header and no more, is made
+ * by `make` at once.
+ */
+export function openPropagation<Context>(
+  { extract, inject, callerHeader }: PropagationSettings,
+  make: Make<Context>,
+): Propagation<Context> {
   const counters = createCounters(extract, inject)
-  const read = createRead(extract, TRACE_FORMATS, counters)
+  const read = createRead(extract, TRACE_FORMATS, counters, make)
   const write = createWrite(
     inject.map(name => (name === 'baggage' ? baggage : TRACE_FORMATS[name])),
     counters,

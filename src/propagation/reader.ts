@@ -3,12 +3,16 @@
 import { type Gathered, gather, readBaggage } from './baggage.ts'
 import { createFind, type FormatName, type Headers, onlyKey } from './carrier.ts'
 import type { TraceContext } from './context.ts'
-import { newContext, type TraceFormat } from './formats.ts'
+import { type Make, newContext, type TraceFormat } from './formats.ts'
 import type { Caller, CallerCounts, Counters } from './meter.ts'
 import { readDebugId, readUberctx } from './uberctx.ts'
 
 /** Reads a carrier. `encoded`: values may be percent-encoded, as they are in HTTP headers. */
-export type Read = (carrier: object, encoded: boolean, caller: Caller | undefined) => TraceContext | undefined
+export type Read<Context> = (
+  carrier: object,
+  encoded: boolean,
+  caller: Caller | undefined,
+) => TraceContext | Context | undefined
 
 const BAGGAGE = 1
 const UBER = 2
@@ -20,12 +24,13 @@ const BITS: Readonly<Record<FormatName, number>> = {
   b3multi: 16,
 }
 
-/** Makes the reader for the listed formats. */
-export function createRead(
+/** Makes the reader for the listed formats. What a single header says is made by `make`. */
+export function createRead<Context>(
   names: readonly FormatName[],
   formats: Readonly<Record<TraceFormat['name'], TraceFormat>>,
   counters: Counters,
-): Read {
+  make: Make<Context>,
+): Read<Context> {
   const find = createFind(names)
   const listed = names.filter(name => name !== 'baggage').map(name => formats[name])
   const byHeader = new Map<string | undefined, TraceFormat>(listed.map(format => [format.header, format]))
@@ -64,11 +69,7 @@ export function createRead(
   }
 
   /** What nearly all carriers are like: one header of ours, and its text is valid. The others take the long way. */
-  function readAlone(
-    carrier: object,
-    encoded: boolean,
-    caller: Caller | undefined,
-  ): TraceContext | undefined {
+  function readAlone(carrier: object, encoded: boolean, caller: Caller | undefined): Context | undefined {
     let format: TraceFormat | undefined
     let text: unknown
     try {
@@ -79,8 +80,8 @@ export function createRead(
       // The long way copes with carriers that throw.
       return undefined
     }
-    const context = typeof text === 'string' ? format.read(text, encoded) : undefined
-    if (context === undefined || context.traceId === '') return undefined
+    const context = typeof text === 'string' ? format.read(text, encoded, make) : undefined
+    if (context === undefined) return undefined
     seen = used = needed = BITS[format.name]
     rejected = conflict = 0
     count(caller)

@@ -1,8 +1,8 @@
 // W3C Trace Context, level 1 and 2: `traceparent` and `tracestate`. https://www.w3.org/TR/trace-context-2/
 
 import type { TraceContext } from './context.ts'
-import { newContext, type TraceFormat } from './formats.ts'
-import { isId, lowerHexDigit } from './ids.ts'
+import { type Make, newContext, type TraceFormat } from './formats.ts'
+import { lowerHexDigit, readIds, words } from './ids.ts'
 import { joined, type Texts, trimmed } from './texts.ts'
 import { readTracestate, writeTracestate } from './tracestate.ts'
 
@@ -23,12 +23,12 @@ export const tracecontext: TraceFormat = {
     const value = headers.traceparent
     if (value === undefined) return undefined
     // Sent twice, neither is right: which of them is the caller's?
-    const context = typeof value === 'string' ? readTraceparent(value) : undefined
+    const context = typeof value === 'string' ? readTraceparent(value, newContext) : undefined
     if (context === undefined) return null
     return headers.tracestate === undefined ? context : withTracestate(context, headers.tracestate)
   },
 
-  read: readTraceparent,
+  read: (text, _encoded, make) => readTraceparent(text, make),
 
   inject(context, carrier) {
     if (context.traceId === '') return false
@@ -40,7 +40,7 @@ export const tracecontext: TraceFormat = {
   },
 }
 
-function readTraceparent(value: string): TraceContext | undefined {
+function readTraceparent<Context>(value: string, make: Make<Context>): Context | undefined {
   const text = value.length === LENGTH ? value : trimmed(value)
   if (text.length < LENGTH || (text.length > LENGTH && !isFuture(text))) return undefined
   if (text.charCodeAt(2) !== DASH || text.charCodeAt(35) !== DASH || text.charCodeAt(52) !== DASH) {
@@ -49,9 +49,9 @@ function readTraceparent(value: string): TraceContext | undefined {
   if (!isVersion(text)) return undefined
   const high = lowerHexDigit(text.charCodeAt(53))
   const flags = lowerHexDigit(text.charCodeAt(54))
-  if (high === -1 || flags === -1 || !isId(text, 3, 35) || !isId(text, 36, 52)) return undefined
+  if (high === -1 || flags === -1 || !readIds(text, 3, 36)) return undefined
   const sampled = (flags & SAMPLED) !== 0
-  return newContext(text.slice(3, 35), text.slice(36, 52), '', sampled, false, (flags & RANDOM) !== 0)
+  return make(text.slice(3, 35), text.slice(36, 52), '', sampled, false, (flags & RANDOM) !== 0, words)
 }
 
 /** A higher version may say more behind a further dash. A comma there means that node joined two headers. */

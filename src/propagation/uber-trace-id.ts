@@ -1,9 +1,8 @@
 // Jaeger's own format, as jaeger-client reads and writes it, but strict about what an id is.
 // https://www.jaegertracing.io/sdk-migration/#propagation-format
 
-import type { TraceContext } from './context.ts'
-import { firstValid, newContext, type TraceFormat } from './formats.ts'
-import { hexDigit, isId, narrowTraceId, toId } from './ids.ts'
+import { firstValid, type Make, newContext, type TraceFormat } from './formats.ts'
+import { hexDigit, narrowTraceId, readIds, toId, words } from './ids.ts'
 import { decodePercent } from './percent.ts'
 import { trimmed } from './texts.ts'
 import { writeUberctx } from './uberctx.ts'
@@ -20,10 +19,10 @@ export const uberTraceId: TraceFormat = {
   header: 'uber-trace-id',
 
   extract(headers, encoded) {
-    return firstValid(headers.uberTraceId, encoded ? readEncoded : readPlain)
+    return firstValid(headers.uberTraceId, text => read(text, encoded, newContext))
   },
 
-  read: (text, encoded) => (encoded ? readEncoded(text) : readPlain(text)),
+  read,
 
   inject(context, carrier, encoded, counts) {
     const more = writeUberctx(context, carrier, encoded, counts)
@@ -35,31 +34,29 @@ export const uberTraceId: TraceFormat = {
   },
 }
 
-function readEncoded(value: string): TraceContext | undefined {
-  return readPlain(value.length <= MAX_LENGTH && value.includes('%') ? decodePercent(value) : value)
-}
-
-function readPlain(value: string): TraceContext | undefined {
-  const text = trimmed(value)
+function read<Context>(value: string, encoded: boolean, make: Make<Context>): Context | undefined {
+  const isEscaped = encoded && value.length <= MAX_LENGTH && value.includes('%')
+  const text = trimmed(isEscaped ? decodePercent(value) : value)
   // Ids of full width stand at fixed places; jaeger-client drops leading zeros.
-  if (
-    text.charCodeAt(32) === COLON &&
-    text.charCodeAt(49) === COLON &&
-    isId(text, 0, 32) &&
-    isId(text, 33, 49)
-  ) {
-    return readRest(text.slice(0, 32), text.slice(33, 49), text, 50)
-  }
+  if (text.charCodeAt(32) === COLON && text.charCodeAt(49) === COLON && readIds(text, 0, 33))
+    return readRest(text.slice(0, 32), text.slice(33, 49), text, 50, make)
   const traceEnd = text.indexOf(':')
   const spanEnd = text.indexOf(':', traceEnd + 1)
   if (spanEnd <= traceEnd) return undefined
   const traceId = toId(text.slice(0, traceEnd), 32)
   const spanId = toId(text.slice(traceEnd + 1, spanEnd), 16)
-  return traceId === '' || spanId === '' ? undefined : readRest(traceId, spanId, text, spanEnd + 1)
+  if (!readIds(traceId + spanId, 0, 32)) return undefined
+  return readRest(traceId, spanId, text, spanEnd + 1, make)
 }
 
 /** `parent:flags`; a root span's parent is `0`. */
-function readRest(traceId: string, spanId: string, text: string, start: number): TraceContext | undefined {
+function readRest<Context>(
+  traceId: string,
+  spanId: string,
+  text: string,
+  start: number,
+  make: Make<Context>,
+): Context | undefined {
   const end = text.indexOf(':', start)
   const flags = flagsOf(text, end + 1)
   if (end === -1 || flags === -1) return undefined
@@ -68,7 +65,7 @@ function readRest(traceId: string, spanId: string, text: string, start: number):
   const parentId = isRoot ? '' : toId(parent, 16)
   if (parentId === '' && !isRoot && !/^0{1,16}$/.test(parent)) return undefined
   const debug = (flags & DEBUG) !== 0
-  return newContext(traceId, spanId, parentId, debug || (flags & SAMPLED) !== 0, debug, false)
+  return make(traceId, spanId, parentId, debug || (flags & SAMPLED) !== 0, debug, false, words)
 }
 
 /** One or two hex digits to the end of the text; -1 for anything else. */

@@ -9,7 +9,7 @@ const { FORMAT_HTTP_HEADERS, FORMAT_TEXT_MAP, FORMAT_BINARY } = opentracing
 
 /** Writes a context into a carrier; what is none is reported. */
 export function writeCarrier(
-  propagation: Propagation,
+  propagation: Propagation<unknown>,
   context: TraceContext,
   format: string,
   carrier: unknown,
@@ -23,12 +23,12 @@ export function writeCarrier(
 }
 
 /** What a carrier says; undefined: nothing. */
-export function readCarrier(
-  propagation: Propagation,
+export function readCarrier<Context>(
+  propagation: Propagation<Context>,
   format: string,
   carrier: unknown,
   report: Report,
-): TraceContext | undefined {
+): TraceContext | Context | undefined {
   if (!isCarrier(carrier)) return undefined
   if (format === FORMAT_HTTP_HEADERS) return propagation.extract(carrier)
   if (format === FORMAT_TEXT_MAP) return propagation.extractText(carrier)

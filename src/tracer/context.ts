@@ -2,7 +2,7 @@
 // whoever holds a context (a finished request, a timer) keeps these few words alive and never the span.
 
 import opentracing from 'opentracing'
-import { type TraceContext, toId } from '../propagation/index.ts'
+import { type Make, type TraceContext, toId } from '../propagation/index.ts'
 import { fromHex, randomWord, toHex64, toHex128 } from './ids.ts'
 import type { Recorder } from './span.ts'
 
@@ -11,9 +11,6 @@ export interface Baggage {
   readonly items: ReadonlyMap<string, string>
   readonly properties: ReadonlyMap<string, string> | undefined
 }
-
-/** What of a caller's context concerns the whole trace. */
-type Origin = Pick<TraceContext, 'traceId' | 'sampled' | 'debug' | 'random' | 'tracestate' | 'debugId'>
 
 /** The spans of a trace that wait for the `keep` rule. */
 export interface Waiting {
@@ -43,14 +40,22 @@ export class Trace {
   claimed = false
   waiting: Waiting | undefined = undefined
 
-  constructor(recorder: Recorder, origin: Origin | undefined) {
+  constructor(
+    recorder: Recorder,
+    text: string | undefined,
+    sampled: boolean | undefined,
+    debug: boolean,
+    random: boolean,
+    tracestate: string | undefined,
+    debugId: string | undefined,
+  ) {
     this.recorder = recorder
-    this.text = origin?.traceId
-    this.sampled = origin?.sampled
-    this.debug = origin?.debug ?? false
-    this.random = origin?.random ?? true
-    this.tracestate = origin?.tracestate
-    this.debugId = origin?.debugId
+    this.text = text
+    this.sampled = sampled
+    this.debug = debug
+    this.random = random
+    this.tracestate = tracestate
+    this.debugId = debugId
   }
 
   get traceId(): string {
@@ -88,7 +93,8 @@ export class Trace {
 
   /** The same for a further span that is started from the same headers. */
   again(): Trace {
-    return new Trace(this.recorder, this)
+    const { recorder, traceId, sampled, debug, random, tracestate, debugId } = this
+    return new Trace(recorder, traceId, sampled, debug, random, tracestate, debugId)
   }
 }
 
@@ -206,28 +212,36 @@ export class LeanSpanContext extends opentracing.SpanContext implements TraceCon
   }
 }
 
+/** Makes the contexts that a caller's header tells when it tells all. */
+export function ofCaller(recorder: Recorder): Make<LeanSpanContext> {
+  return (traceId, spanId, parentId, sampled, debug, random, words) => {
+    const trace = new Trace(recorder, traceId, sampled, debug, random, undefined, undefined)
+    trace.w0 = words[0] as number
+    trace.w1 = words[1] as number
+    trace.w2 = words[2] as number
+    trace.w3 = words[3] as number
+    const parentHigh = parentId === '' ? 0 : fromHex(parentId, 0)
+    const parentLow = parentId === '' ? 0 : fromHex(parentId, 8)
+    const high = words[4] as number
+    const low = words[5] as number
+    return new LeanSpanContext(trace, high, low, parentHigh, parentLow, spanId, undefined, REMOTE)
+  }
+}
+
 /** The context that a caller's headers tell. */
 export function fromOutside(recorder: Recorder, origin: TraceContext): LeanSpanContext {
-  const { parentId, baggage, baggageProperties } = origin
+  const { traceId, spanId, parentId, sampled, debug, random, tracestate, debugId } = origin
+  const { baggage, baggageProperties } = origin
+  const trace = new Trace(recorder, traceId, sampled, debug, random, tracestate, debugId)
   const parentHigh = parentId === undefined ? 0 : fromHex(parentId, 0)
   const parentLow = parentId === undefined ? 0 : fromHex(parentId, 8)
   const bag = baggage === undefined ? undefined : { items: baggage, properties: baggageProperties }
-  return new LeanSpanContext(
-    new Trace(recorder, origin),
-    0,
-    0,
-    parentHigh,
-    parentLow,
-    origin.spanId,
-    bag,
-    REMOTE,
-  )
+  return new LeanSpanContext(trace, 0, 0, parentHigh, parentLow, spanId, bag, REMOTE)
 }
 
 /** The context of a span that belongs to no trace. */
 export function nobody(recorder: Recorder): LeanSpanContext {
-  const trace = new Trace(recorder, undefined)
-  trace.text = ''
+  const trace = new Trace(recorder, '', undefined, false, true, undefined, undefined)
   return new LeanSpanContext(trace, 0, 0, 0, 0, '', undefined, REMOTE)
 }
 

@@ -2,7 +2,11 @@
 
 import { hostname } from 'node:os'
 import { createReport, type OnError, type Report } from '../core/index.ts'
-import { createPropagation, type Propagation, type PropagationOptions } from '../propagation/index.ts'
+import {
+  type PropagationOptions,
+  type PropagationSettings,
+  resolvePropagation,
+} from '../propagation/index.ts'
 import type { SemanticConventions } from './attributes.ts'
 import type { BatchLimits } from './batch.ts'
 import {
@@ -89,7 +93,7 @@ export interface TracerSettings {
   readonly sampler: Sampler
   readonly parentBased: boolean
   readonly keep: KeepRule | undefined
-  readonly propagation: Propagation
+  readonly propagation: PropagationSettings
   readonly exporter: Exporter
   readonly semanticConventions: SemanticConventions | undefined
   readonly limits: SpanLimits
@@ -184,7 +188,7 @@ export function resolveOptions(options: TracerOptions | undefined): TracerSettin
     sampler: given.sampler ?? environmentSampler?.sampler ?? alwaysSampler(),
     parentBased: given.parentBased ?? environmentSampler?.parentBased ?? true,
     keep: given.keep,
-    propagation: createPropagation(given.propagation ?? propagationOfEnvironment(env)),
+    propagation: resolvePropagation(given.propagation ?? propagationOfEnvironment(env)),
     exporter,
     semanticConventions: given.semanticConventions,
     limits: { ...LIMITS, ...given.limits },

@@ -3,12 +3,12 @@
 import opentracing, { type Span, type SpanContext, type SpanOptions } from 'opentracing'
 import { MAX_URL_LENGTH, type Report, type StartOptions, watch } from '../core/index.ts'
 import { joinLifecycle } from '../lifecycle/index.ts'
-import type { MigrationMeter, Propagation } from '../propagation/index.ts'
+import { type MigrationMeter, openPropagation, type Propagation } from '../propagation/index.ts'
 import { Batch, type DroppedSpans } from './batch.ts'
 import { readCarrier, writeCarrier } from './carriers.ts'
 import { show } from './checks.ts'
 import { epochAnchor, now } from './clock.ts'
-import { fromOutside, type LeanSpanContext, nobody, ofNewSpan, REMOTE, Trace } from './context.ts'
+import { fromOutside, LeanSpanContext, nobody, ofCaller, ofNewSpan, REMOTE, Trace } from './context.ts'
 import { Keeper } from './keep.ts'
 import { OpenSpans } from './open.ts'
 import { resolveOptions, type TracerOptions, type TracerSettings } from './options.ts'
@@ -93,7 +93,7 @@ class OurTracer extends opentracing.Tracer implements LeanTracer, Recorder {
   /** Whether a request's facts are within the limits, whatever they say. */
   readonly #takesFacts: boolean
   #sampler: Sampler
-  #propagation: Propagation
+  #propagation: Propagation<LeanSpanContext>
   #batch: Batch
   #keeper: Keeper | undefined
   #open = new OpenSpans()
@@ -104,14 +104,14 @@ class OurTracer extends opentracing.Tracer implements LeanTracer, Recorder {
     super()
     const { report, sampler, exporter, keep, batch, closeTimeout, closeOnSignals } = settings
     this.limits = settings.limits
-    this.meter = settings.propagation.meter
+    this.#propagation = openPropagation(settings.propagation, ofCaller(this))
+    this.meter = this.#propagation.meter
     this.#report = report
     this.#isDisabled = settings.isDisabled
     this.#parentBased = settings.parentBased
     this.#takesFacts = settings.limits.tags >= MAX_FACTS && settings.limits.valueLength >= MAX_URL_LENGTH
     this.obeysCallers = settings.parentBased && keep === undefined
     this.#sampler = sampler
-    this.#propagation = settings.propagation
     this.#batch = new Batch(exporter, batch, report)
     this.#keeper = keep && new Keeper(keep, this.#batch, batch.queueSpans, batch.queueBytes, report)
     this.#closeTimeout = closeTimeout
@@ -179,7 +179,8 @@ class OurTracer extends opentracing.Tracer implements LeanTracer, Recorder {
 
   override extract(format: string, carrier: unknown): SpanContext | null {
     const context = readCarrier(this.#propagation, format, carrier, this.#report)
-    return context === undefined ? null : fromOutside(this, context)
+    if (context === undefined) return null
+    return context instanceof LeanSpanContext ? context : fromOutside(this, context)
   }
 
   stats(): TracerStats {
@@ -235,7 +236,7 @@ class OurTracer extends opentracing.Tracer implements LeanTracer, Recorder {
   /** The trace of a local root: a new one, or the caller's. */
   #traceOf(parent: LeanSpanContext | undefined): Trace {
     if (parent === undefined) {
-      const trace = new Trace(this, undefined)
+      const trace = new Trace(this, undefined, undefined, false, true, undefined, undefined)
       trace.begin()
       return trace
     }
