@@ -51,6 +51,12 @@ interface Waiter {
 
 class OutOfTime extends Error {}
 
+/**
+ * So many spans of requests are packed one after the other: the processor then has the code at hand, which it would have
+ * to fetch for each of them between two requests.
+ */
+const TOGETHER = 16
+
 export class Batch {
   readonly counts: BatchCounts = {
     finished: 0,
@@ -58,6 +64,9 @@ export class Batch {
     dropped: { queueFull: 0, failed: 0, rejected: 0, notKept: 0, closed: 0 },
   }
   lastError: { time: number; message: string } | undefined
+  /** Spans of requests that have just ended. */
+  readonly #fresh: (LeanSpan | undefined)[]
+  #freshSize = 0
   /** In the order in which they go. */
   #parcels: Parcel[] = []
   /** The last of them, as long as it takes more. */
@@ -84,17 +93,36 @@ export class Batch {
     this.#exporter = exporter
     this.#limits = limits
     this.#report = report
+    this.#fresh = new Array(Math.min(TOGETHER, limits.spans)).fill(undefined)
   }
 
   /** Spans that wait or are on their way. */
   get queued(): number {
-    return this.#size + this.#inFlight
+    return this.#freshSize + this.#size + this.#inFlight
   }
 
   add(span: LeanSpan): void {
-    const { counts } = this
+    this.counts.finished++
+    if (!(span.slots instanceof RequestFacts) || this.#closed) {
+      this.#add(span)
+      return
+    }
+    this.#fresh[this.#freshSize++] = span
+    if (this.#freshSize === this.#fresh.length) this.#addFresh()
+    else if (this.#timer === undefined && !this.#running) this.#wait()
+  }
+
+  #addFresh(): void {
+    const size = this.#freshSize
+    this.#freshSize = 0
+    for (let i = 0; i < size; i++) {
+      this.#add(this.#fresh[i] as LeanSpan)
+      this.#fresh[i] = undefined
+    }
+  }
+
+  #add(span: LeanSpan): void {
     const limits = this.#limits
-    counts.finished++
     const weight = weightOf(span)
     if (this.#closed) {
       this.drop('closed', 1)
@@ -145,6 +173,7 @@ export class Batch {
   flush(patience?: number): Promise<void> | undefined {
     if (patience !== undefined) this.#hurry.abort()
     if (this.queued === 0) return undefined
+    this.#addFresh()
     const target = this.#done + this.queued
     const done = new Promise<void>(resolve => this.#waiters.push({ target, resolve }))
     this.#start()
@@ -170,6 +199,7 @@ export class Batch {
   }
 
   #runOut(): void {
+    this.#addFresh()
     this.drop('closed', this.#size)
     this.#done += this.#size
     this.#parcels = []
@@ -202,10 +232,11 @@ export class Batch {
     do await this.#exportOne()
     while (this.#isFull() || (this.#waiters.length > 0 && this.#size > 0))
     this.#running = false
-    if (this.#size > 0) this.#wait()
+    if (this.queued > 0) this.#wait()
   }
 
   async #exportOne(): Promise<void> {
+    this.#addFresh()
     const parcel = this.#take()
     if (parcel === undefined || parcel.size === 0) return
     const { size } = parcel
