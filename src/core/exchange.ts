@@ -10,7 +10,7 @@ import { registry, runInScope } from './context.ts'
 import { failureFields } from './failure.ts'
 import type { Receiver } from './handed-over.ts'
 import type { Held } from './held.ts'
-import { MAX_NAME_LENGTH, operationNameOf } from './names.ts'
+import { cleanRoute, MAX_NAME_LENGTH, operationNameOf } from './names.ts'
 import type { OutcomeState, ServerSettings } from './options.ts'
 import { cleanText } from './privacy.ts'
 import type { Exchange, Framework } from './seam.ts'
@@ -126,7 +126,7 @@ export class TracedExchange<Request> implements Held {
   #route(exchange: Exchange<Request>): string | undefined {
     try {
       const route = this.#framework.route(exchange)
-      return route === undefined ? undefined : cleanText(route, MAX_NAME_LENGTH)
+      return route === undefined ? undefined : cleanRoute(route)
     } catch (error) {
       this.#settings.report('route', error)
       return undefined
@@ -204,6 +204,8 @@ export class TracedExchange<Request> implements Held {
         ? ask(report, 'operationName', operationName, outcome)
         : undefined
     const isOwn = typeof own === 'string' && own !== ''
+    // Known before any handler ran, it has named the span.
+    if (!isOwn && route === this.#exchange?.route) return
     const name = isOwn ? cleanText(own, MAX_NAME_LENGTH) : operationNameOf(this.#method, route)
     if (name === this.#name) return
     const renamed = span.setOperationName(name)

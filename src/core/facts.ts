@@ -109,12 +109,17 @@ function originOf<Request>(
   socket: Socket | undefined,
   request: Request,
 ): AskedOrigin {
-  const host = String(headers.host ?? headers[':authority'] ?? '')
+  const host = textOf(headers.host ?? headers[':authority'])
   const scheme = schemeOf(framework, headers, socket, request)
   if (last.host !== host || last.scheme !== scheme) {
     last = { scheme, host, text: `${scheme}://${host}`, isHarmless: isHarmless(host) }
   }
   return last
+}
+
+/** What is no text came from a test double. */
+function textOf(header: string | string[] | undefined): string {
+  return typeof header === 'string' ? header : String(header ?? '')
 }
 
 /** The socket's own; behind a proxy what the proxy says, when the app has told its framework to trust it. */

@@ -1,6 +1,7 @@
 // Which request is in whose hands: told by the request itself, to every copy of this package.
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { settingPrototypesLosesShapes } from './apart.ts'
 import { currentScope, type Scope } from './context.ts'
 import type { Framework, Handling } from './seam.ts'
 
@@ -38,7 +39,7 @@ export function hold(
 
 /** Who has a request or response in hand. */
 export function heldBy(object: object): Held | undefined {
-  return (object as Marked)[HANDLING] ?? apart.get(object)
+  return (object as Marked)[HANDLING] ?? (settingPrototypesLosesShapes ? apart.get(object) : undefined)
 }
 
 /** The same for a request or response that has lost its shape. */

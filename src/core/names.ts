@@ -3,11 +3,8 @@
 
 import { cleanText } from './privacy.ts'
 
-/**
- * Methods that may stand in an operation name; any other is written as `HTTP`, so that names stay few. With the names
- * made so far, by route: a name put together for each request would be cleaned, copied and hashed for each again.
- */
-const KNOWN_METHODS = [
+/** Methods that may stand in an operation name; any other is written as `HTTP`, so that names stay few. */
+const KNOWN_METHODS = new Set([
   'GET',
   'HEAD',
   'POST',
@@ -19,10 +16,31 @@ const KNOWN_METHODS = [
   'PATCH',
   'QUERY',
   'HTTP',
-]
-const NAMES = new Map(KNOWN_METHODS.map(method => [method, new Map<string, string>()]))
+])
+/** A route fit to be written, and with each method that has come. */
+interface RouteNames {
+  readonly route: string
+  readonly byMethod: Map<string, string>
+}
+
+// Put together for each request, they would be cleaned, copied and hashed for each again.
+const ROUTES = new Map<string, RouteNames>()
 // Templates are few; what makes them up for every request must not fill the memory.
 const REMEMBERED_ROUTES = 1000
+
+function namesOf(route: string): RouteNames {
+  let names = ROUTES.get(route)
+  if (names === undefined) {
+    names = { route: cleanText(route, MAX_NAME_LENGTH), byMethod: new Map() }
+    if (ROUTES.size < REMEMBERED_ROUTES) ROUTES.set(route, names)
+  }
+  return names
+}
+
+/** A route as it can be written on a span. */
+export function cleanRoute(route: string): string {
+  return namesOf(route).route
+}
 
 /**
  * The operation name of an exchange: `GET /users/:id`, or the method alone where no route is known.
@@ -30,13 +48,13 @@ const REMEMBERED_ROUTES = 1000
  * @see OpenTelemetry semantic conventions, HTTP spans, "Name"
  */
 export function operationNameOf(method: string, route: string | undefined): string {
-  const names = NAMES.get(method)
-  if (names === undefined) return operationNameOf('HTTP', route)
-  if (route === undefined || route === '') return method
-  let name = names.get(route)
+  if (route === undefined || route === '') return KNOWN_METHODS.has(method) ? method : 'HTTP'
+  const { byMethod } = namesOf(route)
+  let name = byMethod.get(method)
   if (name === undefined) {
+    if (!KNOWN_METHODS.has(method)) return operationNameOf('HTTP', route)
     name = cleanText(`${method} ${route}`, MAX_NAME_LENGTH)
-    if (names.size < REMEMBERED_ROUTES) names.set(route, name)
+    byMethod.set(method, name)
   }
   return name
 }

@@ -1,6 +1,6 @@
 // Fastify 4 and 5.
 
-import type { FastifyContextConfig, FastifyPluginAsync, FastifyRequest, RouteOptions } from 'fastify'
+import type { FastifyPluginAsync, FastifyRequest, RouteOptions } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import {
   createReport,
@@ -10,6 +10,7 @@ import {
   type ServerTracing,
   type ServerTracingOptions,
 } from '../core/index.ts'
+import { createConfigReader, type RouteConfig } from './route.ts'
 
 export type { ServerTracingOptions } from '../core/index.ts'
 
@@ -67,7 +68,7 @@ const tracing: FastifyPluginAsync<ServerTracingOptions<FastifyRequest>> = async 
     tracingOf(route.config?.tracing)
   })
   // Only a route that was added before this plugin was loaded comes here unchecked: then it is too late to refuse.
-  const tracingOfRoute = (config: FastifyContextConfig | undefined) => {
+  const tracingOfRoute = (config: RouteConfig | undefined) => {
     try {
       return tracingOf(config?.tracing)
     } catch (error) {
@@ -75,15 +76,15 @@ const tracing: FastifyPluginAsync<ServerTracingOptions<FastifyRequest>> = async 
       return everywhere
     }
   }
+  const configOf = createConfigReader()
   app.addHook('onRequest', function tracingOnRequest(request, reply, next) {
-    // Fastify makes this object anew whenever it is asked for.
-    const { config, url } = request.routeOptions ?? {}
+    const config = configOf(request)
     const handling = tracingOfRoute(config)?.begin({
       req: request.raw as never,
       res: reply.raw as never,
       target: request.originalUrl,
       request,
-      route: url,
+      route: config?.url,
     })
     if (handling === undefined) next()
     else handling.run(next)
