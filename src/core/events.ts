@@ -75,15 +75,23 @@ function isForNobody(name: Name, emit: Emit): boolean {
 }
 
 /**
- * Whether the only listener is the one that Node's own server has: for `finish` of each response, and for `end` of a
- * request whose response is through. It needs no context, and what it starts belongs to the connection, not to the request.
+ * Whether the only listeners are those of Node's own server and of the framework: for `finish` of each response, and for
+ * `end` of a request whose response is through. They need no context, and what they start belongs to the connection, not
+ * to the request.
  */
-function isNodesOwn(name: Name, listeners: unknown, { isServed, span }: Held): boolean {
-  return (
-    typeof listeners === 'function' &&
-    isServed &&
-    (name === 'finish' || (name === 'end' && span === undefined))
-  )
+function isNodesOwn(name: Name, listeners: unknown, { ownFinishListeners, span }: Held): boolean {
+  if (name === 'finish') return countOf(listeners) === ownFinishListeners
+  return name === 'end' && typeof listeners === 'function' && ownFinishListeners > 0 && span === undefined
+}
+
+function countOf(listeners: unknown): number {
+  return typeof listeners === 'function' ? 1 : ((listeners as readonly unknown[] | undefined)?.length ?? 0)
+}
+
+/** The listeners for `finish` that were there before any handler, if they are as many as they should be. */
+export function ownFinishListenersOf({ finishListeners = 0 }: Framework<never>, res: ServerResponse): number {
+  const own = 1 + finishListeners
+  return own === 1 || countOf((res as Listened)._events?.finish) === own ? own : 1
 }
 
 function emitInScope(held: Held, emit: Emit, emitter: EventEmitter, ...event: Event): boolean {

@@ -7,6 +7,7 @@ import type { Span, SpanContext, Tracer } from 'opentracing'
 import { responseApart } from './apart.ts'
 import { pathOf, readAttributes } from './attributes.ts'
 import { registry, runInScope } from './context.ts'
+import { ownFinishListenersOf } from './events.ts'
 import { failureFields } from './failure.ts'
 import type { Receiver } from './handed-over.ts'
 import type { Held } from './held.ts'
@@ -25,7 +26,7 @@ export class TracedExchange<Request> implements Held {
   ended: SpanContext | undefined
   readonly tracer: Tracer
   readonly parent: undefined
-  readonly isServed: boolean
+  readonly ownFinishListeners: number
   readonly #framework: Framework<Request>
   readonly #settings: ServerSettings<Request>
   #exchange: Exchange<Request> | undefined
@@ -48,7 +49,7 @@ export class TracedExchange<Request> implements Held {
     this.ended = undefined
     this.tracer = settings.tracer
     this.parent = undefined
-    this.isServed = socket instanceof Socket
+    this.ownFinishListeners = socket instanceof Socket ? ownFinishListenersOf(framework, exchange.res) : 0
     this.#framework = framework
     this.#settings = settings
     this.#exchange = exchange

@@ -7,8 +7,11 @@ import type { Framework, Handling } from './seam.ts'
 
 /** A request in hand: the scope of its code. */
 export interface Held extends Omit<Handling, 'span'>, Scope {
-  /** It came over a connection of Node's HTTP/1 server, which has listeners of its own for it. */
-  readonly isServed: boolean
+  /**
+   * How many of the response's listeners for `finish` are those of Node's own HTTP/1 server and of the framework, and so
+   * need no context; 0: it came another way.
+   */
+  readonly ownFinishListeners: number
   /** The response has left, or its connection is gone; called again, it does nothing. */
   close(): void
 }

@@ -11,6 +11,8 @@ export interface Framework<Request> {
   readonly made: string
   /** The template of the route that matched, with all mounted prefixes; asked when the response has left. */
   route(exchange: Exchange<Request>): string | undefined
+  /** How many listeners for `finish` the framework itself puts on a response before any handler runs. @default 0 */
+  readonly finishListeners?: number
   /** Whether each of its requests and responses has a shape of its own (apart.ts). @default false */
   readonly losesShapes?: boolean
   /** A property of the framework's request (`params`, `user`, `body`), for `tracedRequestAttributes`. */

@@ -15,6 +15,8 @@ export type { ServerTracingOptions } from '../core/index.ts'
 const koa: Framework<Context> = {
   component: 'koa',
   made: 'tracingMiddleware(options)',
+  // That of on-finished, which remembers itself in whose context each callback was given to it.
+  finishListeners: 1,
   route: ({ request }) => routeOf(request),
   read: (ctx, name) =>
     (ctx.request as unknown as Record<string, unknown>)[name] ?? ctx[name] ?? ctx.state?.[name],

@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto'
 import { lookup } from 'node:dns'
 import { EventEmitter } from 'node:events'
 import { stat } from 'node:fs'
+import { createRequire } from 'node:module'
 import { PassThrough, pipeline, Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
@@ -16,6 +17,9 @@ import type { RecordedSpan } from '../../src/testing/index.ts'
 import { ask, eventually, raw } from '../client.ts'
 import type { At } from '../hosts/sample.ts'
 import { caller, GET, hello, type Row, row } from './row.ts'
+
+// Express and Koa bring it along.
+const onFinished: (res: object, listener: () => void) => void = createRequire(import.meta.url)('on-finished')
 
 /** Node gives its garbage collector to none but those who ask for it. */
 function collectGarbage(): void {
@@ -132,6 +136,33 @@ export const contextRows: Row[] = [
         [],
       )
       assert.deepEqual(Object.keys(active).sort(), [...names, 'fs', 'crypto', 'zlib', 'dns'].sort())
+    },
+  }),
+  row({
+    id: 'R-ON-FINISHED',
+    title: 'the span is active in callbacks of on-finished, which Koa has on every response before us',
+    app: () => {
+      const found: unknown[] = []
+      return {
+        routes: [
+          {
+            path: '/finishing',
+            handle: ({ res }: At) => {
+              onFinished(res, () => found.push(activeSpan() !== undefined))
+              return 'x'
+            },
+          },
+          { path: '/found', handle: () => found },
+        ],
+      }
+    },
+    async request(port) {
+      await ask(port, '/finishing')
+      return JSON.parse((await ask(port, '/found')).body)
+    },
+    spans: 2,
+    expect(_seen, found) {
+      assert.deepEqual(found, [true])
     },
   }),
   row({
