@@ -44,7 +44,7 @@ async function profile(job) {
   const world = await openWorld()
   try {
     const flags = ['--cpu-prof', `--cpu-prof-dir=${folder}`, '--cpu-prof-interval=250']
-    const server = await openServer(world, job, [given.route], flags)
+    const server = await openServer(world, job, [given.route], { flags })
     const before = await server.cpu()
     const { requests } = await server.request(given.route, { requests: Number(given.requests) })
     const { cpu } = await server.flush()

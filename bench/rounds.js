@@ -43,10 +43,11 @@ export const pinned = availableParallelism() > 1 && spawnSync('taskset', ['-c', 
 const SERVERS = 0
 const OTHERS = 1
 
-function start(core, path, { args = [], flags = [] } = {}) {
+function start(core, path, { args = [], flags = [], under = [] } = {}) {
+  const command = [...under, process.execPath, ...flags]
   const pin = pinned
-    ? { execPath: 'taskset', execArgv: ['-c', String(core), process.execPath, ...flags] }
-    : { execArgv: flags }
+    ? { execPath: 'taskset', execArgv: ['-c', String(core), ...command] }
+    : { execPath: command[0], execArgv: command.slice(1) }
   const child = fork(path, args, { ...pin, env: { ...process.env, NODE_ENV: 'production' } })
   const answer = () =>
     new Promise((resolve, reject) => {
@@ -72,7 +73,7 @@ function start(core, path, { args = [], flags = [] } = {}) {
       child.once('exit', resolve)
       child.disconnect()
     })
-  return { answer, ask, end }
+  return { pid: child.pid, answer, ask, end }
 }
 
 /** The clients, the service that they are sent on to, and the collectors: for all rounds of a run. */
@@ -113,12 +114,12 @@ export async function runRound(world, jobs, { routes, seconds }) {
  * A server process with one variant, warmed up on `routes`.
  *
  * @param job { framework, variant, dist }
- * @param flags for its Node
+ * @param how it runs, all optional: `flags` for its Node, `under` which command, `warmUp` other than usual
  */
-export async function openServer(world, job, routes, flags) {
-  const { requests, ...server } = await openProcess(world, job.framework, [job], flags)
+export async function openServer(world, job, routes, { warmUp, ...how } = {}) {
+  const { requests, ...server } = await openProcess(world, job.framework, [job], how)
   const [request] = requests
-  for (const path of routes) await request(path, { requests: WARM_UP[path] })
+  for (const path of routes) await request(path, { requests: warmUp ?? WARM_UP[path] })
   return { job, request, ...server }
 }
 
@@ -128,7 +129,7 @@ export async function openServer(world, job, routes, flags) {
  * @param jobs of { variant, dist }
  * @returns `requests`, a function for each job that has its app asked; what else it can be told
  */
-export async function openProcess({ load, backends }, framework, jobs, flags) {
+export async function openProcess({ load, backends }, framework, jobs, how) {
   const collectors = await backends.ask({ open: true })
   const next = await load.ask({ open: true })
   const surroundings = {
@@ -136,7 +137,7 @@ export async function openProcess({ load, backends }, framework, jobs, flags) {
     jobs: jobs.map(({ variant, dist }) => ({ variant, dist })),
     ports: { ...collectors.ports, ...next.ports },
   }
-  const server = start(SERVERS, here('requests/server.cjs'), { args: [JSON.stringify(surroundings)], flags })
+  const server = start(SERVERS, here('requests/server.cjs'), { args: [JSON.stringify(surroundings)], ...how })
   const { ports } = await server.answer()
   const requests = jobs.map(({ variant }, i) => {
     const { header = 'traceparent', sampled = true } = variants[variant]
@@ -145,6 +146,7 @@ export async function openProcess({ load, backends }, framework, jobs, flags) {
   })
   return {
     requests,
+    pid: server.pid,
     ask: question => server.ask(question),
     cpu: async () => (await server.ask('usage')).cpu,
     /** Has it export everything that waits, and says what it has used until then and what has arrived. */

@@ -11,7 +11,7 @@ import domain from 'node:domain'
 import { EventEmitter, on } from 'node:events'
 import { readFile } from 'node:fs'
 import { cp, mkdtemp, rm, symlink } from 'node:fs/promises'
-import http from 'node:http'
+import http, { IncomingMessage, ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable, Transform } from 'node:stream'
@@ -54,6 +54,54 @@ function activePath(): string | undefined {
 function both(port: number): Promise<unknown> {
   return Promise.all([ask(port, '/one'), ask(port, '/two')])
 }
+
+describe('the events of request and response', () => {
+  test('are answered, passed on and thrown as without us, whether somebody listens or not', async () => {
+    const seen: unknown[] = []
+    const handle: Handle = (req, res) => {
+      for (const emitter of [req, res]) {
+        seen.push(emitter.emit('mine', 1), emitter.emit('close-like'))
+        emitter.on('mine', (...given) => seen.push(given))
+        seen.push(emitter.emit('mine', 1, 2, 3, 4, 5))
+        emitter.on('mine', () => {
+          throw new Error('from a listener')
+        })
+        assert.throws(() => emitter.emit('mine'), { message: 'from a listener' })
+      }
+      assert.throws(() => res.emit('error', new Error('nobody listens')), { message: 'nobody listens' })
+      return 'x'
+    }
+    await serve(handle, port => ask(port, '/'))
+    const traced = seen.splice(0)
+    const server = await plainServer(handle, 'untraced')
+    await ask(server.port, '/')
+    await server.close()
+    assert.equal(traced.length, 10)
+    assert.deepEqual(traced, seen)
+  })
+
+  test('all reach an emit that somebody has put in the place of Node’s, those without a listener too', async () => {
+    const seen = new Set<string>()
+    const restore = [IncomingMessage.prototype, ServerResponse.prototype].map(prototype => {
+      const { emit } = prototype
+      prototype.emit = function (this: EventEmitter, ...event: Parameters<typeof emit>) {
+        seen.add(`${this.constructor.name} ${String(event[0])}`)
+        return emit.apply(this, event)
+      } as typeof emit
+      return () => Reflect.deleteProperty(prototype, 'emit')
+    })
+    try {
+      await serve(
+        () => 'x',
+        port => ask(port, '/'),
+      )
+    } finally {
+      for (const undo of restore) undo()
+    }
+    for (const event of ['ServerResponse close', 'ServerResponse prefinish', 'IncomingMessage resume'])
+      assert.ok(seen.has(event), `${event} of ${[...seen]}`)
+  })
+})
 
 describe('inside a request', () => {
   test('F085: the active span is the request’s in every kind of callback', async () => {

@@ -13,6 +13,7 @@ import plugin, {
   type ServerTracingOptions,
   tracingPlugin,
 } from '../src/fastify/index.ts'
+import { createConfigReader } from '../src/fastify/route.ts'
 import { type RecordedSpan, type RecordingTracer, recordingTracer } from '../src/testing/index.ts'
 import { createTracer } from '../src/tracer/index.ts'
 import { ask, eventually, leave } from './client.ts'
@@ -50,6 +51,37 @@ async function traced(
     await app.close()
   }
 }
+
+describe("a route's config", () => {
+  test('is read where Fastify keeps it, and asked for where that is not found', () => {
+    const key = Symbol('context')
+    const config = { url: '/a' }
+    let asked = 0
+    const requestOf = (own: object, told: object | undefined) =>
+      Object.defineProperty({ ...own }, 'routeOptions', {
+        get() {
+          asked++
+          return told
+        },
+      }) as never
+    const read = createConfigReader()
+    // Without a route there is nothing to look for.
+    assert.equal(read(requestOf({ [key]: {} }, {})), undefined)
+    assert.equal(
+      read(requestOf({ [Symbol('other')]: { config: {} }, [key]: { config } }, { config })),
+      config,
+    )
+    assert.equal(asked, 2)
+    const other = { url: '/b' }
+    assert.equal(read(requestOf({ [key]: { config: other } }, undefined)), other)
+    assert.equal(read(requestOf({ [key]: {} }, undefined)), undefined)
+    assert.equal(asked, 2)
+    const readElsewhere = createConfigReader()
+    for (let i = 0; i < 3; i++) assert.equal(readElsewhere(requestOf({ [key]: {} }, { config })), config)
+    assert.equal(readElsewhere(requestOf({}, undefined)), undefined)
+    assert.equal(asked, 6)
+  })
+})
 
 const summary = (spans: RecordedSpan[]) =>
   spans.map(({ operationName, tags, logs }) => [

@@ -6,6 +6,7 @@ import opentracing, { type Span } from 'opentracing'
 import { type Peer, RequestFacts } from '../src/core/index.ts'
 import type { SemanticConventions, TracerOptions } from '../src/tracer/index.ts'
 import { createTracer, otlpExporter } from '../src/tracer/index.ts'
+import { eventually } from './client.ts'
 import { closeCollectors, type DecodedSpan, startCollector } from './otlp-collector.ts'
 import { arrivalsFrom } from './tracer-world.ts'
 
@@ -216,6 +217,51 @@ describe("a request's span, put together from parts, says what its tags would ha
       },
     })
     assert.deepEqual(seen, [{ statusCode: 204, route: '/any' }])
+  })
+})
+
+describe('spans of requests that have just ended', () => {
+  it('are counted, and go when they have waited, however few they are', async () => {
+    const collector = await startCollector()
+    const tracer = createTracer({
+      serviceName: 'orders',
+      exporter: otlpExporter({ url: collector.url }),
+      batch: { delay: 50 },
+    })
+    for (let i = 0; i < 3; i++) asFacts(tracer, { name: `GET /${i}` })
+    const { finished, queued } = tracer.stats()
+    assert.deepEqual([finished, queued], [3, 3])
+    await eventually(() => tracer.stats().exported === 3, 'three spans arrive')
+    for (let i = 3; i < 40; i++) asFacts(tracer, { name: `GET /${i}` })
+    assert.equal(tracer.stats().queued, 37)
+    await tracer.flush()
+    assert.equal(tracer.stats().exported, 40)
+    await tracer.close()
+    const names = collector.arrived.flatMap(({ request }) => request.spans.map(({ name }) => name))
+    assert.deepEqual(
+      names,
+      Array.from({ length: 40 }, (_, i) => `GET /${i}`),
+    )
+    await closeCollectors()
+  })
+
+  it('fill a batch that holds less than are packed at once, and a queue that does', async () => {
+    const sizes: number[] = []
+    const tracer = createTracer({
+      serviceName: 'orders',
+      exporter: {
+        async export(spans) {
+          sizes.push(spans.length)
+        },
+      },
+      batch: { spans: 5, queueSpans: 10 },
+    })
+    for (let i = 0; i < 17; i++) asFacts(tracer, { name: `GET /${i}` })
+    await tracer.flush()
+    const { finished, exported, dropped, queued } = tracer.stats()
+    assert.deepEqual([finished, exported, dropped.queueFull, queued], [17, 10, 7, 0])
+    assert.deepEqual(sizes, [5, 5])
+    await tracer.close()
   })
 })
 
