@@ -69,7 +69,7 @@ function emitOfResponse(this: EventEmitter, ...event: Event): boolean {
 /** Node's own table, in which `emit` and `listenerCount` look too. */
 type Listened = EventEmitter & { readonly _events?: Readonly<Record<Name, unknown>> }
 
-/** Most events have no listener. There is nothing to do for them then, unless Node's `emit` has been replaced. */
+/** Most events have no listener. There is nothing to do for them then, unless somebody has replaced `emit` after we came. */
 function isForNobody(name: Name, emit: Emit): boolean {
   return emit === plainEmit && name !== 'error'
 }

@@ -1,4 +1,4 @@
-// One connection to a backend, for one POST after the other. Not the client of node:http: it has its methods in common with
+// One connection to a backend, for one request after the other. Not the client of node:http: it has its methods in common with
 // the server, and V8 compiles them for both as soon as both are there. A POST for every 512 spans made each request of the
 // service 6 % dearer (docs/performance.md).
 // https://www.rfc-editor.org/rfc/rfc9112
@@ -22,7 +22,7 @@ export interface Reply {
   readonly status: number
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, string>>
-  /** Its first 64 KB. */
+  /** Its beginning, if it is longer than it may be. */
   readonly body: Buffer
 }
 
@@ -43,6 +43,7 @@ interface Waiter {
 export class HttpConnection {
   readonly #url: URL
   readonly #tls: TlsOptions
+  readonly #maxBody: number
   readonly #head: string
   #socket: Socket | undefined
   #waiter: Waiter | undefined
@@ -50,28 +51,46 @@ export class HttpConnection {
   /** A kept connection is not used for longer than the backend keeps it. */
   #expires = Number.POSITIVE_INFINITY
 
-  /** @throws TypeError when a header cannot be sent */
-  constructor(url: URL, headers: Readonly<Record<string, string>>, tlsOptions: TlsOptions) {
+  /**
+   * @param maxBody bytes of an answer that are read
+   * @throws TypeError when a header cannot be sent
+   */
+  constructor(
+    url: URL,
+    headers: Readonly<Record<string, string>>,
+    tlsOptions: TlsOptions,
+    maxBody: number = MAX_BODY,
+  ) {
     this.#url = url
     this.#tls = tlsOptions
+    this.#maxBody = maxBody
     this.#head = headOf(url, headers)
   }
 
   /** Posts, and reads the answer. One at a time; rejects when the connection fails before the answer has begun. */
   post(headers: Readonly<Record<string, string>>, body: Uint8Array): Promise<Reply> {
+    return this.#ask(`POST ${this.#head}${linesOf(headers)}content-length: ${body.length}\r\n\r\n`, body)
+  }
+
+  /** The same without a body. */
+  get(): Promise<Reply> {
+    return this.#ask(`GET ${this.#head}\r\n`, NOTHING)
+  }
+
+  #ask(head: string, body: Uint8Array): Promise<Reply> {
     if (performance.now() > this.#expires) this.#forget()
     const isReused = this.#socket !== undefined
     const socket = this.#socket ?? this.#open()
     return new Promise((resolve, reject) => {
       this.#waiter = { isReused, resolve, reject }
       socket.cork()
-      socket.write(`${this.#head}${linesOf(headers)}content-length: ${body.length}\r\n\r\n`, 'latin1')
+      socket.write(head, 'latin1')
       socket.write(body)
       socket.uncork()
     })
   }
 
-  /** Lets go of the connection. A post that is under way rejects with `reason`. */
+  /** Lets go of the connection. What is under way rejects with `reason`. */
   close(reason?: Error): void {
     if (this.#socket !== undefined) this.#lose(this.#socket, reason)
   }
@@ -103,7 +122,7 @@ export class HttpConnection {
   #take(chunk: Buffer): void {
     this.#received = this.#received.length === 0 ? chunk : Buffer.concat([this.#received, chunk])
     try {
-      this.#look(this.#received.length > MAX_HEAD + MAX_BODY)
+      this.#look(this.#received.length > MAX_HEAD + this.#maxBody)
     } catch (error) {
       this.close(error as Error)
     }
@@ -137,7 +156,8 @@ export class HttpConnection {
     }
     const answered = readReply(this.#received, isWhole)
     if (answered === undefined) return
-    const { reply, isKept } = answered
+    const { isKept } = answered
+    const reply = { ...answered.reply, body: answered.reply.body.subarray(0, this.#maxBody) }
     this.#waiter = undefined
     this.#received = NOTHING
     if (isKept) this.#expires = expiryOf(reply.headers['keep-alive'])
@@ -157,7 +177,7 @@ function headOf(url: URL, headers: Readonly<Record<string, string>>): string {
   const secret = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
   const known: Record<string, string> =
     secret === ':' ? {} : { authorization: `Basic ${Buffer.from(secret).toString('base64')}` }
-  return `POST ${pathname}${search} HTTP/1.1\r\n${linesOf({ host, ...known, ...headers })}`
+  return `${pathname}${search} HTTP/1.1\r\n${linesOf({ host, ...known, ...headers })}`
 }
 
 function linesOf(headers: Readonly<Record<string, string>>): string {
@@ -203,7 +223,7 @@ function readReply(received: Buffer, isWhole: boolean): Answered | undefined {
   if (bodyEnd === undefined && !isWhole) return undefined
   const connection = (headers.connection ?? (minor === '0' ? 'close' : '')).toLowerCase()
   const isKept = bodyEnd === rest.length && !isWhole && !connection.includes('close')
-  return { reply: { status: Number(code), headers, body: body.subarray(0, MAX_BODY) }, isKept }
+  return { reply: { status: Number(code), headers, body }, isKept }
 }
 
 interface Body {

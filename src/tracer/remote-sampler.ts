@@ -2,9 +2,8 @@
 // https://www.jaegertracing.io/docs/latest/architecture/sampling/#remote-sampling
 
 import { AsyncResource } from 'node:async_hooks'
-import http, { type ClientRequest } from 'node:http'
-import https from 'node:https'
 import { aUrl, type Checks, checkOptions, isObject, milliseconds, toHttpUrl } from './checks.ts'
+import { HttpConnection } from './http-connection.ts'
 import { pathOf, RouteTable } from './route.ts'
 import {
   aSampler,
@@ -29,6 +28,7 @@ const OPTIONS: Checks<RemoteSamplerOptions> = { url: aUrl, interval: millisecond
 
 const MAX_ANSWER = 1024 * 1024
 const TIMEOUT = 5000
+const HEADERS = { 'user-agent': 'tracing-middleware', connection: 'close' }
 
 /**
  * Records what Jaeger's sampling endpoint says for this service: a share, a rate, or a share per operation with a rate
@@ -49,7 +49,7 @@ export function remoteSampler(options: RemoteSamplerOptions = {}): Sampler {
   let current = initial
   let before = ''
   let timer: NodeJS.Timeout | undefined
-  let asking: ClientRequest | undefined
+  let connection: HttpConnection | undefined
   let isClosed = false
 
   function take(answer: string): void {
@@ -62,17 +62,16 @@ export function remoteSampler(options: RemoteSamplerOptions = {}): Sampler {
     sample: state => current.sample(state),
     start(serviceName, onError) {
       url.searchParams.set('service', serviceName)
-      const ask = (): void => {
-        asking = get(url, (error, answer) => {
+      const asked = new HttpConnection(url, HEADERS, {}, MAX_ANSWER)
+      connection = asked
+      const ask = async (): Promise<void> => {
+        try {
+          take(await answerOf(asked, url))
+        } catch (error) {
           // A question that close() cuts off is no failure.
-          if (isClosed) return
-          try {
-            if (error !== undefined) throw error
-            take(answer)
-          } catch (failure) {
-            onError(failure)
-          }
-        })
+          if (!isClosed) onError(error)
+        }
+        if (isClosed) return
         // Not all processes at the same moment.
         timer = setTimeout(ask, interval * (0.9 + 0.2 * Math.random()))
         timer.unref()
@@ -82,32 +81,25 @@ export function remoteSampler(options: RemoteSamplerOptions = {}): Sampler {
     close() {
       isClosed = true
       clearTimeout(timer)
-      asking?.destroy()
+      connection?.close()
     },
   }
 }
 
-function get(url: URL, done: (error: Error | undefined, answer: string) => void): ClientRequest {
-  const request = (url.protocol === 'https:' ? https : http).get(url, { agent: false }, response => {
-    let answer = ''
-    response.setEncoding('utf8')
-    response.on('data', (chunk: string) => {
-      answer += chunk
-      if (answer.length > MAX_ANSWER) request.destroy(new Error(`${url.origin} answers without end`))
-    })
-    // Cut off in the middle, an answer has no end.
-    response.on('error', error => done(error, ''))
-    response.on('end', () => {
-      if (response.statusCode === 200) done(undefined, answer)
-      else done(new Error(`${url.origin} answers ${response.statusCode}`), '')
-    })
-  })
-  const timer = setTimeout(() => request.destroy(new Error(`${url.origin} does not answer`)), TIMEOUT)
+async function answerOf(connection: HttpConnection, { origin }: URL): Promise<string> {
+  const timer = setTimeout(() => connection.close(new Error('it does not answer')), TIMEOUT)
   timer.unref()
-  request.on('socket', socket => socket.unref())
-  request.on('error', error => done(error, ''))
-  request.on('close', () => clearTimeout(timer))
-  return request
+  try {
+    const { status, body } = await connection.get()
+    if (status !== 200) throw new Error(`it answers ${status}`)
+    return body.toString()
+  } catch (error) {
+    throw new Error(`${origin}: ${(error as Error).message || 'no answer'}`)
+  } finally {
+    clearTimeout(timer)
+    // The next question is a minute away.
+    connection.close()
+  }
 }
 
 interface Strategy {
