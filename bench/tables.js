@@ -25,7 +25,11 @@ export function requestTables(samples, { frameworks, names, routes }) {
   const book = openBook(samples)
   return [
     ...frameworks.map(framework => frameworkTable(book, framework, names, routes)),
-    targetTable(book, frameworks),
+    targetTable(
+      book,
+      frameworks,
+      SIMPLE.filter(path => routes.includes(path)),
+    ),
   ].join('\n\n')
 }
 
@@ -53,9 +57,9 @@ const ratioOf = besideBare(over)
 const aboveOf = besideBare(minus)
 
 /** What a variant adds to bare on each round's simple routes, as a share of bare, and what one call more adds to that. */
-function addedOf(book, framework, variant) {
-  const added = aboveOf(book, framework, variant, SIMPLE)
-  const bare = meanOf(book, framework, variant, SIMPLE, 'bareCpu')
+function addedOf(book, framework, variant, simple) {
+  const added = aboveOf(book, framework, variant, simple)
+  const bare = meanOf(book, framework, variant, simple, 'bareCpu')
   const fetch = minus(aboveOf(book, framework, variant, [CHAIN]), added)
   // Two variants are measured one after the other: what the machine has become faster or slower in between, bare tells.
   return { added: over(added, bare), fetch: over(fetch, bare) }
@@ -82,23 +86,23 @@ function frameworkTable(book, framework, names, routes) {
   return table([`${framework}`, ...head, 'spans per request', `p50 of ${routes[0]}, ms`, 'errors'], rows)
 }
 
-function targetTable(book, frameworks) {
-  const has = (framework, variant, path = SIMPLE[0]) => book(framework, variant, path).length > 0
+function targetTable(book, frameworks, simple) {
+  const has = (framework, variant, path = simple[0]) => book(framework, variant, path).length > 0
   const rows = []
   for (const [variant, targets] of Object.entries(RATIO_TARGETS)) {
     const cells = frameworks.map(framework => {
-      if (!SIMPLE.every(path => has(framework, variant, path))) return 'not measured'
-      return verdict(spread(ratioOf(book, framework, variant, SIMPLE)), targets[framework])
+      if (!has(framework, variant)) return 'not measured'
+      return verdict(spread(ratioOf(book, framework, variant, simple)), targets[framework])
     })
     rows.push([`${variants[variant].label}: x bare`, ...cells])
   }
   for (const { peer, of, target } of SHARE_TARGETS) {
     const cells = frameworks.map(framework => {
-      const needed = of === 'fetch' ? [...SIMPLE, CHAIN] : SIMPLE
+      const needed = of === 'fetch' ? [simple[0], CHAIN] : [simple[0]]
       const known = needed.every(path => has(framework, 'sampled', path) && has(framework, peer, path))
       if (!known) return 'not measured'
-      const own = addedOf(book, framework, 'sampled')[of]
-      return verdict(spread(over(own, addedOf(book, framework, peer)[of])), target[framework])
+      const own = addedOf(book, framework, 'sampled', simple)[of]
+      return verdict(spread(over(own, addedOf(book, framework, peer, simple)[of])), target[framework])
     })
     const what = of === 'fetch' ? 'one traced fetch' : 'sampled and exported'
     rows.push([`${what}: added, as a share of what ${variants[peer].label} adds`, ...cells])
