@@ -1,6 +1,6 @@
 // How many instructions does a request take, and how many lines of code and data does it fetch? Counted by Valgrind, which
-// runs the server on a processor of its own making: no other work of the machine disturbs it, and two runs differ by less
-// than a hundredth. What the kernel does is not counted. node bench/instructions.js --help
+// runs the server on a processor of its own making, where no other work of the machine disturbs it. What the kernel does is
+// not counted; garbage collection and V8's compiling are. node bench/instructions.js --help
 
 import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
@@ -14,14 +14,14 @@ const HELP = `npm run bench:instructions -- [options]      needs Valgrind
   --frameworks ${FRAMEWORKS.join(',')}
   --variants bare,smallest,unsampled,sampled,smallest-otlp   of ${Object.keys(variants).join(',')}
   --route /hello
-  --warm-up 10000        requests before any is counted: about two minutes
+  --warm-up 20000        requests before any is counted: some minutes for each variant; with fewer, V8 still compiles
   --requests 2000        so many are counted`
 
 const given = readOptions(HELP, {
   frameworks: FRAMEWORKS.join(','),
   variants: 'bare,smallest,unsampled,sampled,smallest-otlp',
   route: '/hello',
-  'warm-up': '10000',
+  'warm-up': '20000',
   requests: '2000',
 })
 
@@ -47,6 +47,7 @@ async function main() {
       const counts = await count({ framework, variant, dist })
       bare ??= counts
       rows.push([variants[variant].label, ...cells(counts, bare)])
+      console.error(`${framework}, ${rows.at(-1).join(', ')}`)
     }
     const head = [framework, 'instructions', 'code fetched, lines', 'data fetched, lines']
     console.log(`${table(head, rows)}\n`)
