@@ -23,13 +23,10 @@ const SHARE_TARGETS = [
 
 export function requestTables(samples, { frameworks, names, routes }) {
   const book = openBook(samples)
+  const simple = SIMPLE.filter(path => routes.includes(path))
   return [
     ...frameworks.map(framework => frameworkTable(book, framework, names, routes)),
-    targetTable(
-      book,
-      frameworks,
-      SIMPLE.filter(path => routes.includes(path)),
-    ),
+    targetTable(book, frameworks, simple),
   ].join('\n\n')
 }
 

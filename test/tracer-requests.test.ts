@@ -289,6 +289,24 @@ describe('a span that cannot be written', () => {
   })
 })
 
+describe('a span that is dropped when it is packed', () => {
+  it('leaves nothing that flush() would wait for', async () => {
+    const dropped = async (asked: Asked, batch: NonNullable<TracerOptions['batch']>) => {
+      const tracer = createTracer({ serviceName: 'orders', batch, onError: () => {} })
+      asFacts(tracer, asked)
+      await tracer.flush()
+      const { queued, dropped } = tracer.stats()
+      await tracer.close()
+      assert.equal(queued, 0)
+      return dropped
+    }
+    const long = await dropped({ path: `/${'x'.repeat(1500)}` }, { queueBytes: 1024 })
+    assert.equal(long.queueFull, 1)
+    const broken = await dropped({ path: Object.create(null, { length: { value: 3 } }) }, {})
+    assert.equal(broken.failed, 1)
+  })
+})
+
 describe('an exporter that somebody stands in front of', () => {
   it('a copy with an `export` of its own, or a new `export`, gets the spans', async () => {
     for (const wrap of [copied, replaced, replacedLater]) {

@@ -20,7 +20,7 @@ export const b3: TraceFormat = {
   header: 'b3',
 
   extract(headers) {
-    return firstValid(headers.b3, text => readState(text) ?? readSingle(text, newContext))
+    return firstValid(headers.b3, readAny)
   },
 
   read: (text, _encoded, make) => readSingle(text, make),
@@ -73,6 +73,10 @@ export const b3multi: TraceFormat = {
     else return context.traceId !== ''
     return true
   },
+}
+
+function readAny(text: string): TraceContext | undefined {
+  return readState(text) ?? readSingle(text, newContext)
 }
 
 /** A decision that stands alone. */

@@ -36,20 +36,13 @@ export interface TraceFormat extends Format {
   read<Context>(text: string, encoded: boolean, make: Make<Context>): Context | undefined
 }
 
-/** Makes a context of what one header says. */
-export type Make<Context> = (
-  traceId: string,
-  spanId: string,
-  /** `''`: not told, or none. */
-  parentId: string,
-  sampled: boolean | undefined,
-  debug: boolean,
-  random: boolean,
-  /** Trace and span id again, as `readIds` tells them; overwritten by the next header that is read. */
-  words: Int32Array,
-) => Context
+/**
+ * Makes a context of what one header says: of what `newContext` is given, and of trace and span id once more as `readIds`
+ * tells them. The words are overwritten by the next header that is read.
+ */
+export type Make<Context> = (...told: [...Parameters<typeof newContext>, words: Int32Array]) => Context
 
-/** Makes a context that anybody can read. */
+/** Makes a context that anybody can read; `parentId` is `''` where none is told. */
 export function newContext(
   traceId: string,
   spanId: string,

@@ -19,7 +19,7 @@ export const uberTraceId: TraceFormat = {
   header: 'uber-trace-id',
 
   extract(headers, encoded) {
-    return firstValid(headers.uberTraceId, text => read(text, encoded, newContext))
+    return firstValid(headers.uberTraceId, encoded ? readEncoded : readPlain)
   },
 
   read,
@@ -33,6 +33,9 @@ export const uberTraceId: TraceFormat = {
     return true
   },
 }
+
+const readEncoded = (text: string) => read(text, true, newContext)
+const readPlain = (text: string) => read(text, false, newContext)
 
 function read<Context>(value: string, encoded: boolean, make: Make<Context>): Context | undefined {
   const isEscaped = encoded && value.length <= MAX_LENGTH && value.includes('%')

@@ -172,8 +172,8 @@ export class Batch {
    */
   flush(patience?: number): Promise<void> | undefined {
     if (patience !== undefined) this.#hurry.abort()
-    if (this.queued === 0) return undefined
     this.#addFresh()
+    if (this.queued === 0) return undefined
     const target = this.#done + this.queued
     const done = new Promise<void>(resolve => this.#waiters.push({ target, resolve }))
     this.#start()
