@@ -15,7 +15,7 @@ const HELP = `npm run bench -- [options]
   --routes ${ROUTES.join(',')}
   --json FILE            also writes every sample there
   --docs                 puts the tables into docs/performance.md
-Two minutes: --frameworks fastify --variants bare,control,none,sampled --rounds 3 --seconds 1`
+Five minutes: --frameworks fastify --variants bare,control,none,sampled --rounds 3 --seconds 1`
 
 const given = readOptions(HELP, {
   rounds: '7',
