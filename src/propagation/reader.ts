@@ -4,7 +4,7 @@ import { type Gathered, gather, readBaggage } from './baggage.ts'
 import { createFind, type FormatName, type Headers, onlyKey } from './carrier.ts'
 import type { TraceContext } from './context.ts'
 import { type Make, newContext, type TraceFormat } from './formats.ts'
-import type { Caller, CallerCounts, Counters, IncomingCounts } from './meter.ts'
+import type { Caller, CallerCounts, Counters } from './meter.ts'
 import { readDebugId, readUberctx } from './uberctx.ts'
 
 /** Reads a carrier. `encoded`: values may be percent-encoded, as they are in HTTP headers. */
@@ -13,12 +13,6 @@ export type Read<Context> = (
   encoded: boolean,
   caller: Caller | undefined,
 ) => TraceContext | Context | undefined
-
-/** A format whose main header may be all that a carrier says. */
-interface Alone {
-  readonly format: TraceFormat
-  readonly counts: IncomingCounts
-}
 
 const BAGGAGE = 1
 const UBER = 2
@@ -39,9 +33,7 @@ export function createRead<Context>(
 ): Read<Context> {
   const find = createFind(names)
   const listed = names.filter(name => name !== 'baggage').map(name => formats[name])
-  const byHeader = new Map<string | undefined, Alone>(
-    listed.map(format => [format.header, { format, counts: counters.incoming[format.name] }]),
-  )
+  const byHeader = new Map<string | undefined, TraceFormat>(listed.map(format => [format.header, format]))
   const listedBits = listed.map(format => BITS[format.name])
   const takesBaggage = names.includes('baggage')
   const takesUber = names.includes('uber-trace-id')
@@ -78,27 +70,21 @@ export function createRead<Context>(
 
   /** What nearly all carriers are like: one header of ours, and its text is valid. The others take the long way. */
   function readAlone(carrier: object, encoded: boolean, caller: Caller | undefined): Context | undefined {
-    let found: Alone | undefined
+    let format: TraceFormat | undefined
     let text: unknown
     try {
-      found = byHeader.get(onlyKey(carrier))
-      if (found === undefined) return undefined
-      text = (carrier as Record<string, unknown>)[found.format.header]
+      format = byHeader.get(onlyKey(carrier))
+      if (format === undefined) return undefined
+      text = (carrier as Record<string, unknown>)[format.header]
     } catch {
       // The long way copes with carriers that throw.
       return undefined
     }
-    const { format, counts } = found
     const context = typeof text === 'string' ? format.read(text, encoded, make) : undefined
     if (context === undefined) return undefined
-    counts.seen++
-    counts.used++
-    counts.needed++
-    if (caller !== undefined) {
-      const sent = caller.formats[format.name] as CallerCounts
-      sent.seen++
-      sent.needed++
-    }
+    seen = used = needed = BITS[format.name]
+    rejected = conflict = 0
+    count(caller)
     return context
   }
 
