@@ -5,7 +5,7 @@ import { describe, it } from 'node:test'
 import opentracing, { type Span } from 'opentracing'
 import { type Peer, RequestFacts } from '../src/core/index.ts'
 import type { SemanticConventions, TracerOptions } from '../src/tracer/index.ts'
-import { createTracer, otlpExporter } from '../src/tracer/index.ts'
+import { createTracer, neverSampler, otlpExporter } from '../src/tracer/index.ts'
 import { eventually } from './client.ts'
 import { closeCollectors, type DecodedSpan, startCollector } from './otlp-collector.ts'
 import { arrivalsFrom } from './tracer-world.ts'
@@ -19,12 +19,15 @@ const originOf = (host: string, scheme = 'http') => ({
 const peerOf = (peer: Partial<Peer> = { ipv4: '192.0.2.7', port: 51_234 }): Peer => ({
   ipv4: undefined,
   ipv6: undefined,
+  hostname: undefined,
+  service: undefined,
   port: undefined,
   written: undefined,
   ...peer,
 })
 
 interface Asked {
+  kind?: 'server' | 'client'
   component?: string
   method?: string
   host?: string
@@ -38,8 +41,31 @@ interface Asked {
   and?: (span: Span) => void
 }
 
-const factsOf = ({ component = 'express', method = 'GET', host = 'shop', scheme, path = '/', peer }: Asked) =>
-  new RequestFacts(component, method, originOf(host, scheme), path, peer ?? peerOf())
+function factsOf(asked: Asked): RequestFacts {
+  const {
+    kind = 'server',
+    component = 'express',
+    method = 'GET',
+    host = 'shop',
+    scheme,
+    path = '/',
+    peer,
+  } = asked
+  return new RequestFacts(kind, component, method, originOf(host, scheme), path, peer ?? peerOf())
+}
+
+const calleeOf = (hostname: string, port: number, service?: string): Peer =>
+  peerOf({ hostname, port, service })
+const call = (path: string, peer: Peer, more: Asked = {}): Asked => ({
+  kind: 'client',
+  component: 'fetch',
+  host: '',
+  name: 'GET',
+  path,
+  peer,
+  ...more,
+})
+const shop = calleeOf('shop', 80)
 
 type Completable = Span & { completeFacts(status: number | undefined, route: string | undefined): boolean }
 
@@ -148,6 +174,24 @@ const CASES: Record<string, readonly Asked[]> = {
     { and: span => span.setOperationName('renamed') },
     { and: span => span.setTag('peer.hostname', 'proxy') },
   ],
+  calls: [
+    call('http://shop/', shop),
+    call('http://shop/a?q=1', shop),
+    call('http://shop/a?q=1', shop, { status: 204, method: 'DELETE' }),
+    call('https://[2001:db8::1]/', calleeOf('2001:db8::1', 443)),
+    call('https://pay:8443/', calleeOf('pay', 8443, 'payments')),
+    call('http://REDACTED:REDACTED@shop/', shop),
+    call(`http://shop/${'x'.repeat(1500)}`, shop, { method: 'BREW' }),
+    call('http://shop/', shop, { and: span => span.setTag('error', true) }),
+    call('http://shop/', shop, {
+      and: span => span.setTag('peer.hostname', 'proxy').setTag('url.full', 'mine'),
+    }),
+  ],
+  'calls and requests of one name': [
+    { name: 'GET' },
+    call('http://shop/', shop),
+    { name: 'GET', path: '/a' },
+  ],
   'more outcomes and hosts than are remembered': Array.from({ length: 60 }, (_, i) => ({
     status: 200 + (i % 20),
     host: `host-${i % 15}`,
@@ -172,6 +216,32 @@ describe("a request's span, put together from parts, says what its tags would ha
   it('within limits that it would not keep to', async () => {
     await checkSame([{ path: '/a' }], { limits: { tags: 3 } })
     await checkSame([{ path: `/${'x'.repeat(200)}` }], { limits: { valueLength: 100 } })
+  })
+
+  it('within limits, as `keep` sees it', async () => {
+    const seen: unknown[] = []
+    const [span] = await sent(tracer => asFacts(tracer, { path: '/a' }), {
+      limits: { tags: 2, valueLength: 5 },
+      keep: ({ root }) => {
+        seen.push({ ...root.tags })
+        return true
+      },
+    })
+    assert.deepEqual(seen, [{ 'span.kind': 'serv…', component: 'expr…' }])
+    assert.equal(span?.dropped.attributes, 5)
+  })
+
+  it('not sampled: it has none, also when it is raised', async () => {
+    const and = (span: Span) => span.setTag('sampling.priority', 1)
+    const [span] = await sent(tracer => asFacts(tracer, { and }), { sampler: neverSampler() })
+    assert.deepEqual(span?.attributes, { 'sampling.priority': 1, 'http.response.status_code': 200 })
+  })
+
+  it('gives way to what the app has set', async () => {
+    const and = (span: Span) => span.setTag('http.method', 'HEAD').setTag('http.status_code', 201)
+    const [span] = await sent(tracer => asFacts(tracer, { and }))
+    assert.equal(span?.attributes['http.request.method'], 'HEAD')
+    assert.equal(span?.attributes['http.response.status_code'], 200)
   })
 
   it('a connection that is shared by two tracers, each in its own words', async () => {
@@ -243,6 +313,19 @@ describe('spans of requests that have just ended', () => {
       Array.from({ length: 40 }, (_, i) => `GET /${i}`),
     )
     await closeCollectors()
+  })
+
+  it('fill a queue that is bounded in bytes by what they hold', async () => {
+    const tracer = createTracer({
+      serviceName: 'orders',
+      onError: () => {},
+      batch: { queueBytes: 100_000, spans: 1000 },
+    })
+    for (let i = 0; i < 208; i++) asFacts(tracer, { path: `/${'x'.repeat(2000)}` })
+    const { queued, dropped } = tracer.stats()
+    assert.ok(queued > 30 && queued < 50, `${queued} wait`)
+    assert.equal(dropped.queueFull, 208 - queued)
+    await tracer.close()
   })
 
   it('fill a batch that holds less than are packed at once, and a queue that does', async () => {

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import opentracing, { type Span, type SpanContext } from 'opentracing'
+import opentracing, { type SpanContext } from 'opentracing'
 import { alwaysSampler, createTracer, neverSampler } from '../src/tracer/index.ts'
 import { runProgram, source } from './children.ts'
 import { countedBatches, exported, newWorld } from './tracer-world.ts'
@@ -115,89 +115,6 @@ describe('times', () => {
       tracer.startSpan('any', { startTime: Date.now() + 60_000 }).finish(),
     )
     assert.equal(span.end - span.start, 0n)
-  })
-})
-
-describe('tags of the middleware, which are read at the export', () => {
-  const handOver = {
-    tags: { 'span.kind': 'server', 'http.method': 'GET', 'http.url': '/a' },
-    handedOver: true,
-  }
-  const add = (span: Span, tags: object) => (span as unknown as Receiver).addTags(tags, true)
-  type Receiver = { addTags(tags: object, handedOver: boolean): Span }
-
-  it('stand in their order, and give way to what the user has set later', async () => {
-    const span = await exported(tracer => {
-      const made = tracer.startSpan('GET', handOver)
-      made.setTag('user', 'ada').setTag('http.method', 'HEAD')
-      add(made, { 'http.status_code': 200, user: 'bob' })
-      made.setTag('http.status_code', 201).finish()
-    })
-    assert.equal(span.attributes['http.request.method'], 'HEAD')
-    assert.equal(span.attributes.user, 'bob')
-    assert.equal(span.attributes['http.response.status_code'], 201)
-    assert.equal(new Set(span.keys).size, span.keys.length)
-  })
-
-  it('nobody has set another: they are there', async () => {
-    const span = await exported(tracer => {
-      const made = tracer.startSpan('GET', handOver)
-      add(made, { 'http.status_code': 404, 'http.route': '/:x' }).finish()
-    })
-    assert.equal(span.attributes['http.request.method'], 'GET')
-    assert.equal(span.attributes['http.response.status_code'], 404)
-    assert.equal(span.attributes['http.route'], '/:x')
-  })
-
-  it('are bounded as all others, seen by `keep` and weighed; an unsampled span has none, also when it is raised', async () => {
-    const kept: unknown[] = []
-    const { tracer, spans } = newWorld({
-      limits: { tags: 2, valueLength: 5 },
-      keep: ({ root }) => {
-        kept.push({ ...root.tags })
-        return true
-      },
-    })
-    const tags = { a: 'x'.repeat(100), b: 1, c: 2 }
-    tracer.startSpan('one', { tags, handedOver: true } as never).finish()
-    await tracer.close()
-    assert.deepEqual(kept, [{ a: 'xxxx…', b: 1 }])
-    assert.equal(spans[0]?.dropped.attributes, 1)
-
-    const raised = await exported(
-      other => {
-        const span = other.startSpan('late', handOver)
-        span.setTag('sampling.priority', 1)
-        add(span, { 'http.status_code': 200 }).finish()
-      },
-      { sampler: neverSampler() },
-    )
-    assert.deepEqual(raised.attributes, { 'sampling.priority': 1, 'http.response.status_code': 200 })
-  })
-
-  it('the queue is bounded in bytes by what they hold', async () => {
-    const tracer = createTracer({ ...quiet, batch: { queueBytes: 100_000, spans: 1000 } })
-    for (let i = 0; i < 200; i++) {
-      const tags = { 'http.url': 'x'.repeat(2000) }
-      tracer.startSpan('GET', { tags, handedOver: true } as never).finish()
-    }
-    const { queued, dropped } = tracer.stats()
-    assert.ok(queued > 30 && queued < 50, `${queued} wait`)
-    assert.equal(dropped.queueFull, 200 - queued)
-    await tracer.close()
-  })
-
-  it('the same of what came at the end, and of any name', async () => {
-    const tracer = createTracer({ ...quiet, batch: { queueBytes: 100_000, spans: 1000 } })
-    for (let i = 0; i < 200; i++) {
-      const tags = { 'peer.hostname': 'x'.repeat(1000) }
-      const span = tracer.startSpan('GET', { tags, handedOver: true } as never)
-      add(span, { 'http.final_url': 'x'.repeat(1000) }).finish()
-    }
-    const { queued, dropped } = tracer.stats()
-    assert.ok(queued > 30 && queued < 50, `${queued} wait`)
-    assert.equal(dropped.queueFull, 200 - queued)
-    await tracer.close()
   })
 })
 

@@ -6,10 +6,10 @@ import { Socket } from 'node:net'
 import type { Span, SpanContext, Tracer } from 'opentracing'
 import { responseApart } from './apart.ts'
 import { pathOf, readAttributes } from './attributes.ts'
+import type { Receiver } from './beyond-opentracing.ts'
 import { registry, runInScope } from './context.ts'
 import { ownFinishListenersOf } from './events.ts'
 import { failureFields } from './failure.ts'
-import type { Receiver } from './handed-over.ts'
 import type { Held } from './held.ts'
 import { cleanRoute, MAX_NAME_LENGTH, operationNameOf } from './names.ts'
 import type { OutcomeState, ServerSettings } from './options.ts'
@@ -174,7 +174,7 @@ export class TracedExchange<Request> implements Held {
         const source = { req, target, read: (name: string) => this.#framework.read(request, name) }
         readAttributes(lateAttributes, source, secret, report, tags)
       }
-      const added = (span as Receiver).addTags(tags, lateAttributes.length === 0)
+      const added = span.addTags(tags)
       if (added !== span) watch(added, 'addTags', report)
     }
     this.#rename(span, route, outcome)

@@ -2,6 +2,7 @@
 
 export { get, settingPrototypesLosesShapes } from './apart.ts'
 export { cleanTags } from './attributes.ts'
+export type { Receiver, StartOptions } from './beyond-opentracing.ts'
 export {
   aFunction,
   aTracer,
@@ -13,9 +14,8 @@ export {
   someTexts,
 } from './checks.ts'
 export { activeSpan, bindSpan, liveScope, registry, runInScope, type Scope } from './context.ts'
-export { type Peer, RequestFacts } from './facts.ts'
+export { NO_ORIGIN, type Peer, RequestFacts } from './facts.ts'
 export { failureFields, kindOf, logFailure } from './failure.ts'
-export type { Receiver, StartOptions } from './handed-over.ts'
 export { MAX_NAME_LENGTH, operationNameOf, padTraceId } from './names.ts'
 export type {
   Ignore,

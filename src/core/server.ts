@@ -3,10 +3,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Span } from 'opentracing'
 import { requestApart } from './apart.ts'
+import type { Caller } from './beyond-opentracing.ts'
 import { follow } from './events.ts'
 import { TracedExchange } from './exchange.ts'
-import { factsOf, type RequestFacts } from './facts.ts'
-import type { Caller } from './handed-over.ts'
+import { factsOf, NO_TAGS, type RequestFacts } from './facts.ts'
 import { alreadyHeldBy, heldBy, hold } from './held.ts'
 import { operationNameOf, padTraceId } from './names.ts'
 import { resolveOptions, type ServerSettings, type ServerTracingOptions, stateOf } from './options.ts'
@@ -15,7 +15,6 @@ import { extract, startSpan, startTags } from './start.ts'
 import { ask } from './trouble.ts'
 import { NOOP_CONTEXT } from './work.ts'
 
-const NO_TAGS: Record<string, unknown> = Object.freeze({})
 const QUIET: Handling = { span: undefined, run: next => next(), fail() {} }
 
 /**
@@ -77,24 +76,26 @@ function begin<Request>(
   const { headers, method = 'GET', socket } = framework.losesShapes ? requestApart(req) : req
   const caller = extract(settings, headers)
   if (caller === NOOP_CONTEXT) return QUIET
-  const { isPublic, samplingPriority, prioritises, operationName } = settings
+  const { isPublic, prioritises, operationName } = settings
   const isStranger =
     isPublic !== undefined && ask(report, 'publicEndpoint', isPublic, stateOf(exchange)) === true
   const isRecorded = isStranger || prioritises ? undefined : (caller as Caller | null)?.isRecorded
   let facts: RequestFacts | undefined
-  let tags = NO_TAGS
-  if (isRecorded !== false) {
+  let tags: Record<string, unknown> | undefined
+  if (isRecorded === false) {
+    tags = NO_TAGS
+  } else {
     const known = factsOf(framework, settings, exchange, method, headers, socket)
-    if (isRecorded === true && !settings.addsTags) facts = known
-    else tags = startTags(framework, settings, exchange, known)
-  }
-  if (samplingPriority !== undefined) {
-    const priority = ask(report, 'samplingPriority', samplingPriority, stateOf(exchange))
-    if (typeof priority === 'number' && Number.isFinite(priority)) tags['sampling.priority'] = priority
+    if (prioritises || settings.addsTags) {
+      tags = startTags(framework, settings, exchange, known)
+    } else {
+      facts = known
+      if (isRecorded === undefined) tags = known.tags = known.toTags()
+    }
   }
 
   const name = typeof operationName === 'string' ? operationName : operationNameOf(method, exchange.route)
-  const span = startSpan(settings, name, caller, isStranger, facts ?? tags)
+  const span = startSpan(settings, name, caller, isStranger, tags, facts)
   if (span === undefined) return QUIET
   const isHttp2 = headers[':path'] !== undefined
   const connection = isHttp2 ? undefined : socket

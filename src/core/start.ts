@@ -3,13 +3,13 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import opentracing, { type Span, type SpanContext } from 'opentracing'
 import { readAttributes } from './attributes.ts'
+import type { StartOptions } from './beyond-opentracing.ts'
 import { registry } from './context.ts'
-import { RequestFacts } from './facts.ts'
-import type { Receiver, StartOptions } from './handed-over.ts'
+import type { RequestFacts } from './facts.ts'
 import { cleanName } from './names.ts'
-import type { ServerSettings } from './options.ts'
+import { type ServerSettings, stateOf } from './options.ts'
 import type { Exchange, Framework } from './seam.ts'
-import { watch } from './trouble.ts'
+import { ask, watch } from './trouble.ts'
 import { NOOP_SPAN } from './work.ts'
 
 const { FORMAT_HTTP_HEADERS } = opentracing
@@ -34,16 +34,15 @@ export function startSpan(
   name: string,
   caller: SpanContext | null,
   isPublic: boolean,
-  says: Record<string, unknown> | RequestFacts,
+  tags: Record<string, unknown> | undefined,
+  facts: RequestFacts | undefined,
 ): Span | undefined {
   registry.insideTracer++
   try {
-    const span = settings.tracer.startSpan(name, startOptions(settings, caller, isPublic, says))
+    const span = settings.tracer.startSpan(name, startOptions(settings, caller, isPublic, tags, facts))
     if (watch(span, 'startSpan', settings.report) || !span || span === NOOP_SPAN) return undefined
     if ((span as Renamable).renamed === undefined) span.setOperationName = keepName
-    // Somebody stands between our tracer and us.
-    if (says instanceof RequestFacts && (span as Receiver).completeFacts === undefined)
-      span.addTags(says.toTags())
+    facts?.tellUntaken(span)
     return span
   } catch (error) {
     settings.report('startSpan', error)
@@ -53,21 +52,25 @@ export function startSpan(
   }
 }
 
+type Tags = Record<string, unknown>
+
 function startOptions(
   settings: ServerSettings<never>,
   caller: SpanContext | null,
   isPublic: boolean,
-  says: Record<string, unknown> | RequestFacts,
+  tags: Record<string, unknown> | undefined,
+  facts: RequestFacts | undefined,
 ): StartOptions {
-  if (says instanceof RequestFacts) return { childOf: caller as SpanContext, facts: says }
-  // What the user adds may hold objects that change, and be of any size.
-  const handedOver = !settings.addsTags
   // An invalid context is handed on too: jaeger-client keeps baggage and debug ids in one (test row R-DEBUG-ID).
-  if (caller && !isPublic) return { childOf: caller, tags: says, handedOver }
-  if (!caller || caller.toTraceId() === '') return { tags: says, handedOver }
+  if (caller && !isPublic) return { childOf: caller, tags: tags as Tags, facts }
+  if (!caller || caller.toTraceId() === '') return { tags: tags as Tags, facts }
   // OpenTracing has no word for "new root that follows from": a parent without ids makes the root, the reference tells.
   const nobody = settings.tracer.extract(FORMAT_HTTP_HEADERS, {}) ?? new opentracing.SpanContext()
-  return { references: [opentracing.childOf(nobody), opentracing.followsFrom(caller)], tags: says }
+  return {
+    references: [opentracing.childOf(nobody), opentracing.followsFrom(caller)],
+    tags: tags as Tags,
+    facts,
+  }
 }
 
 /** OpenTracing cannot be asked whether a span was renamed. Those of our own tracer can. */
@@ -100,14 +103,20 @@ export function wasNamed(span: Span): boolean {
 export function startTags<Request>(
   framework: Framework<Request>,
   settings: ServerSettings<Request>,
-  { req, target, request }: Exchange<Request>,
+  exchange: Exchange<Request>,
   facts: RequestFacts,
 ): Record<string, unknown> {
+  const { samplingPriority, report } = settings
   const tags = facts.toTags()
   if (settings.tags !== undefined) Object.assign(tags, settings.tags)
   if (settings.earlyAttributes.length > 0) {
+    const { req, target, request } = exchange
     const source = { req, target, read: (name: string) => framework.read(request, name) }
-    readAttributes(settings.earlyAttributes, source, settings.secret, settings.report, tags)
+    readAttributes(settings.earlyAttributes, source, settings.secret, report, tags)
+  }
+  if (samplingPriority !== undefined) {
+    const priority = ask(report, 'samplingPriority', samplingPriority, stateOf(exchange))
+    if (typeof priority === 'number' && Number.isFinite(priority)) tags['sampling.priority'] = priority
   }
   return tags
 }

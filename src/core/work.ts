@@ -1,9 +1,10 @@
 // Spans for work inside the process: a block, a function, a method.
 
 import opentracing, { type Span, type SpanContext, type Tracer } from 'opentracing'
+import type { Caller, StartOptions } from './beyond-opentracing.ts'
 import { currentScope, liveScope, registry, runInScope, type Scope } from './context.ts'
+import { NO_TAGS, type RequestFacts } from './facts.ts'
 import { failureFields } from './failure.ts'
-import type { StartOptions } from './handed-over.ts'
 import { cleanName } from './names.ts'
 import { createReport, watch } from './trouble.ts'
 
@@ -30,25 +31,31 @@ const report = createReport(undefined)
 /**
  * Starts a span below the active one (or after it, when it has ended) and the scope to run its work in.
  *
- * @param handedOver see {@link StartOptions}
+ * @param makeFacts what it says, in the place of `options.tags`; not asked when nobody will see it
  * @returns undefined when no tracer is installed, when a tracer's own work is running, or when the tracer failed
  */
-export function startScope(name: string, options?: SpanOptions, handedOver = false): Scope | undefined {
+export function startScope(
+  name: string,
+  given?: SpanOptions,
+  makeFacts?: () => RequestFacts,
+): Scope | undefined {
   if (registry.insideTracer > 0) return undefined
-  const { tags, startTime, ...given } = options ?? {}
   const here = currentScope()
   const live = liveScope(here)
   if (live !== undefined) forgetEnded(live)
+  const options = given ?? NO_OPTIONS
   registry.insideTracer++
   try {
-    const tracer = given.tracer ?? tracerOf(given) ?? (live ?? here)?.tracer ?? opentracing.globalTracer()
-    const start = relate(given, live?.span, here?.ended)
-    start.tags = tags ?? {}
-    start.handedOver = handedOver
+    const tracer = options.tracer ?? tracerOf(options) ?? (live ?? here)?.tracer ?? opentracing.globalTracer()
+    const start = relate(options, live?.span, here?.ended)
+    const { startTime } = options
     if (startTime !== undefined) start.startTime = startTime
+    if (makeFacts === undefined) start.tags = options.tags ?? {}
+    else addFacts(start, makeFacts, tracer === live?.tracer)
     const span = tracer.startSpan(cleanName(name), start)
     watch(span, 'startSpan', report)
     if (span === NOOP_SPAN || typeof span?.finish !== 'function') return undefined
+    start.facts?.tellUntaken(span)
     return { span, ended: undefined, tracer, parent: live }
   } catch (error) {
     report('startSpan', error)
@@ -56,6 +63,20 @@ export function startScope(name: string, options?: SpanOptions, handedOver = fal
   } finally {
     registry.insideTracer--
   }
+}
+
+const NO_OPTIONS: SpanOptions = {}
+
+/** Only the tracer that the parent is of knows what becomes of its children. */
+function addFacts(start: StartOptions, make: () => RequestFacts, isParents: boolean): void {
+  const isRecorded = isParents ? (start.childOf as Caller | undefined)?.isRecorded : undefined
+  if (isRecorded === false) {
+    start.tags = NO_TAGS
+    return
+  }
+  const facts = make()
+  start.facts = facts
+  if (isRecorded === undefined) start.tags = facts.tags = facts.toTags()
 }
 
 /** Work that starts its own successor before it ends, again and again, must not make an endless chain of scopes. */

@@ -16,6 +16,7 @@ import {
   watch,
 } from '../core/index.ts'
 import { type BodyEnd, whenBodyEnds } from './body.ts'
+import { factsOf } from './facts.ts'
 import type { FetchSettings, FetchState } from './options.ts'
 
 /** A call that has a span. */
@@ -28,24 +29,14 @@ export interface SpannedCall {
 
 /** Starts the span; undefined when there is no tracer. */
 export function startCall(settings: FetchSettings, state: FetchState): Scope | undefined {
-  const { url, method } = state
-  const tags: Record<string, unknown> = {
-    'span.kind': 'client',
-    component: 'fetch',
-    'http.method': cleanText(method, MAX_NAME_LENGTH),
-    // A fragment is never sent, and may hold a token.
-    'http.url': redactUrl(url.href.slice(0, url.href.length - url.hash.length), settings.secret),
-    'peer.hostname': url.hostname.startsWith('[') ? url.hostname.slice(1, -1) : url.hostname,
-    'peer.port': url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port),
-  }
-  const service = nameFor(settings, 'peerService', state)
-  if (service !== undefined) tags['peer.service'] = service
-  if (settings.tags !== undefined) Object.assign(tags, settings.tags)
-  const name = nameFor(settings, 'operationName', state) ?? operationNameOf(method, undefined)
-  const { tracer } = settings
-  // What the user adds may hold objects that change.
-  const handedOver = settings.tags === undefined
-  const scope = startScope(name, tracer === undefined ? { tags } : { tags, tracer }, handedOver)
+  const { tracer, tags } = settings
+  const name = nameFor(settings, 'operationName', state) ?? operationNameOf(state.method, undefined)
+  const facts = () => factsOf(settings, state, nameFor(settings, 'peerService', state))
+  const options = tracer === undefined ? undefined : { tracer }
+  const scope =
+    tags === undefined
+      ? startScope(name, options, facts)
+      : startScope(name, { ...options, tags: { ...facts().toTags(), ...tags } })
   if (scope?.span !== undefined && settings.decorateSpan !== undefined) {
     ask(settings, 'decorateSpan', settings.decorateSpan, { ...state, phase: 'start', span: scope.span })
   }
@@ -89,16 +80,19 @@ export function ask<State, Answer>(
 export function answered<R extends Response>(settings: FetchSettings, call: SpannedCall, response: R): R {
   const { scope, state } = call
   describe(settings, scope, span => {
-    const { status } = response
-    // 0 is what Response.error() and an opaque response say.
-    const tags: Record<string, unknown> = status > 0 ? { 'http.status_code': status } : {}
-    if (response.redirected) tags['http.final_url'] = redactUrl(response.url, settings.secret)
+    const { status, redirected } = response
     const own = settings.isError && ask(settings, 'isError', settings.isError, { ...state, response })
     const byStatus = status >= 400
-    if (typeof own === 'boolean' ? own : byStatus) tags.error = true
+    const failed = typeof own === 'boolean' ? own : byStatus
+    // 0 is what Response.error() and an opaque response say.
+    const isOrdinary = status > 0 && !byStatus && !failed && !redirected
+    if (isOrdinary && (span as Receiver).completeFacts?.(status, undefined) === true) return
+    const tags: Record<string, unknown> = status > 0 ? { 'http.status_code': status } : {}
+    if (redirected) tags['http.final_url'] = redactUrl(response.url, settings.secret)
+    if (failed) tags.error = true
     // Said aloud: a tracer that knows the status rule of its format must not know better than `isError`.
     else if (byStatus) tags.error = false
-    watch((span as Receiver).addTags(tags, true), 'addTags', settings.report)
+    watch(span.addTags(tags), 'addTags', settings.report)
   })
   decorateEnd(settings, call, { response, error: undefined, aborted: false })
   if (settings.bodyTimeout === undefined) endScope(scope)

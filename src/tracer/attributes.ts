@@ -53,7 +53,7 @@ function name(text: string): AttributeName {
 
 const METHOD = name('http.request.method')
 const METHOD_ORIGINAL = name('http.request.method_original')
-const URL_FULL = name('url.full')
+export const URL_FULL: AttributeName = name('url.full')
 const URL_SCHEME = name('url.scheme')
 const URL_PATH = name('url.path')
 const URL_QUERY = name('url.query')

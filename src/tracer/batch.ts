@@ -320,21 +320,12 @@ function weigh({ operationName, names, slots, extra }: LeanSpan): number {
   let weight = 200 + operationName.length
   if (Array.isArray(slots)) {
     for (let i = 0; i < names.size; i++) weight += weightOfValue(slots[i])
-  } else if (slots instanceof RequestFacts) {
-    weight += 200 + slots.path.length
   } else if (slots !== undefined) {
-    weight += weightOfTags(slots.early) + (slots.late === undefined ? 0 : weightOfTags(slots.late))
+    weight += 200 + slots.path.length
   }
   return extra === undefined
     ? weight
     : weight + extra.logLength + 100 * (extra.logs.length + extra.references.length)
-}
-
-/** Of tags that were handed over, as they are. */
-function weightOfTags(tags: Readonly<Record<string, unknown>>): number {
-  let weight = 0
-  for (const name in tags) weight += weightOfValue(tags[name])
-  return weight
 }
 
 function weightOfValue(value: unknown): number {

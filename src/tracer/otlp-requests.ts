@@ -1,16 +1,17 @@
 // Requests' spans in protocol buffers, but for what every span begins with. Most bytes of such a span are those of all others
-// of its route and outcome, or of its connection: they are written once, and copied.
+// of its route and outcome, or of the same peer: they are written once, and copied.
 
 import type { Peer, RequestFacts } from '../core/index.ts'
 import {
   KINDS,
   nameOf,
   type SemanticConventions,
+  URL_FULL,
   writeAttributes,
   writeOrigin,
   writePath,
 } from './attributes.ts'
-import { readOrigin } from './origin.ts'
+import { NO_ORIGIN, readOrigin } from './origin.ts'
 import type { ProtobufSink } from './otlp-attributes.ts'
 import type { ProtobufWriter } from './protobuf.ts'
 import { TagShape } from './shape.ts'
@@ -25,8 +26,10 @@ const HTTP_URL = nameOf('http.url')
 
 /** What the spans of a route and outcome have in common. */
 interface Template {
+  readonly kind: RequestFacts['kind']
   readonly component: string
   readonly method: string
+  /** Of requests that came in: how they asked for us. */
   readonly origin: string
   readonly route: string | undefined
   readonly statusCode: number | undefined
@@ -60,14 +63,17 @@ export class RequestEncoder {
     if (template === undefined) return false
     const out = this.#out
     const sink = this.#sink
-    const { origin, path } = facts
-    const peer = this.#peer(facts.peer)
+    const { kind, origin, path } = facts
+    const peer = this.#peer(kind, facts.peer)
     out.reserve(template.bytes.length + peer.length)
     out.bytes(template.bytes)
     out.bytes(peer)
     sink.tag = ATTRIBUTES
     if (this.#conventions !== 'opentelemetry') sink.put(HTTP_URL, origin.text + path)
-    if (this.#conventions !== 'opentracing') writePath(sink, path, 0)
+    if (this.#conventions !== 'opentracing') {
+      if (kind === 'server') writePath(sink, path, 0)
+      else sink.put(URL_FULL, origin.text + path)
+    }
     return true
   }
 
@@ -79,19 +85,19 @@ export class RequestEncoder {
   }
 
   #make(name: string, facts: RequestFacts, first: Template | undefined): Template | undefined {
-    const { component, method, route, statusCode } = facts
+    const { kind, component, method, route, statusCode } = facts
+    if (first === undefined && this.#templates.size >= MAX_NAMES) return undefined
     const { text } = facts.origin
-    if (text === '' || (first === undefined && this.#templates.size >= MAX_NAMES)) return undefined
-    const origin = readOrigin(text + facts.path)
+    const origin = kind === 'server' ? readOrigin(text + facts.path) : NO_ORIGIN
     // A Host header may hold anything.
-    if (origin.text !== text) return undefined
+    if (origin.text !== text || (kind === 'server' && text === '')) return undefined
     const out = this.#out
     const bytes = this.#written(() => {
       out.text(NAME, name)
       out.reserve(2)
       out.byte(KIND)
-      out.byte(KINDS.server)
-      const tags: Record<string, TagValue> = { 'span.kind': 'server', component, 'http.method': method }
+      out.byte(KINDS[kind])
+      const tags: Record<string, TagValue> = { 'span.kind': kind, component, 'http.method': method }
       if (statusCode !== undefined) tags['http.status_code'] = statusCode
       if (route !== undefined) tags['http.route'] = route
       this.#attributes(tags)
@@ -100,20 +106,22 @@ export class RequestEncoder {
     if (bytes.length > MAX_BYTES) return undefined
     const next = first !== undefined && first.length < MAX_OF_A_NAME ? first : undefined
     const length = 1 + (next?.length ?? 0)
-    const made = { component, method, origin: text, route, statusCode, bytes, next, length }
+    const made = { kind, component, method, origin: text, route, statusCode, bytes, next, length }
     this.#templates.set(name, made)
     return made
   }
 
-  #peer(peer: Peer): Uint8Array {
+  #peer(kind: RequestFacts['kind'], peer: Peer): Uint8Array {
     const known = peer.written as { by: RequestEncoder; bytes: Uint8Array } | undefined
     if (known?.by === this) return known.bytes
-    const { ipv4, ipv6, port } = peer
+    const { ipv4, ipv6, hostname, port, service } = peer
     const bytes = this.#written(() => {
-      const tags: Record<string, TagValue> = { 'span.kind': 'server' }
+      const tags: Record<string, TagValue> = { 'span.kind': kind }
       if (ipv4 !== undefined) tags['peer.ipv4'] = ipv4
       if (ipv6 !== undefined) tags['peer.ipv6'] = ipv6
+      if (hostname !== undefined) tags['peer.hostname'] = hostname
       if (port !== undefined) tags['peer.port'] = port
+      if (service !== undefined) tags['peer.service'] = service
       this.#attributes(tags)
     })
     peer.written = { by: this, bytes }
@@ -137,8 +145,12 @@ export class RequestEncoder {
   }
 }
 
-function fits(template: Template, { component, method, origin, route, statusCode }: RequestFacts): boolean {
+function fits(
+  template: Template,
+  { kind, component, method, origin, route, statusCode }: RequestFacts,
+): boolean {
   return (
+    template.kind === kind &&
     template.statusCode === statusCode &&
     template.route === route &&
     template.method === method &&

@@ -44,17 +44,6 @@ const OPEN = -1
 const RENAMED = -2
 const UNSEEN = new TagShape([], false)
 
-/** Tags that were handed over, at the start and at the end. */
-class HandedOver {
-  readonly early: Record<string, unknown>
-  late: Record<string, unknown> | undefined
-
-  constructor(early: Record<string, unknown>) {
-    this.early = early
-    this.late = undefined
-  }
-}
-
 /** What most spans have none of. */
 class Extra {
   logs: SpanLog[] = []
@@ -73,8 +62,8 @@ export class LeanSpan extends opentracing.Span implements FinishedSpan {
   nanos: number
   /** The names of its tags; UNSEEN for a span that nobody will see. */
   names: TagShape
-  /** The values in their order; or what was handed over, as it is until somebody asks: nearly always the export. */
-  slots: TagValue[] | HandedOver | RequestFacts | undefined
+  /** The values in their order; or what stands for them until somebody asks. */
+  slots: TagValue[] | RequestFacts | undefined
   extra: Extra | undefined
   /** Where it is in the list of open spans, -1: nowhere; once it waits for its export, about how many bytes it takes. */
   slot: number
@@ -120,11 +109,6 @@ export class LeanSpan extends opentracing.Span implements FinishedSpan {
     return this
   }
 
-  /** Takes its first tags from somebody who will not touch them any more. */
-  handOver(tags: Record<string, unknown>): void {
-    this.slots = new HandedOver(tags)
-  }
-
   /** Takes what stands for its first tags. */
   takeFacts(facts: RequestFacts): void {
     this.slots = facts
@@ -150,14 +134,10 @@ export class LeanSpan extends opentracing.Span implements FinishedSpan {
     return this
   }
 
-  override addTags(tags: Record<string, unknown>, handedOver?: boolean): this {
+  override addTags(tags: Record<string, unknown>): this {
     const priority = tags?.[SAMPLING_PRIORITY]
     if (priority !== undefined) prioritise(this, priority)
-    if (this.isRecording && this.isOpen) {
-      const { slots } = this
-      if (handedOver === true && slots instanceof HandedOver && slots.late === undefined) slots.late = tags
-      else putTags(this, tags)
-    }
+    if (this.isRecording && this.isOpen) putTags(this, tags)
     return this
   }
 
@@ -262,17 +242,12 @@ function roomForTags(): TagValue[] {
 
 const NONE = undefined as unknown as TagValue
 
-/** Puts the tags that were handed over where the others are. */
+/** Makes tags of what stands for them. */
 function settle(span: LeanSpan): void {
   const { slots } = span
-  if (slots === undefined || Array.isArray(slots)) return
+  if (!(slots instanceof RequestFacts)) return
   span.slots = undefined
-  if (slots instanceof RequestFacts) {
-    putTags(span, slots.toTags())
-  } else {
-    putTags(span, slots.early)
-    if (slots.late !== undefined) putTags(span, slots.late)
-  }
+  putTags(span, slots.toTags())
 }
 
 function putTag(span: LeanSpan, values: TagValue[], name: string, given: unknown): void {

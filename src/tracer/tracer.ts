@@ -128,7 +128,7 @@ class OurTracer extends opentracing.Tracer implements LeanTracer, Recorder {
   }
 
   override startSpan(name: string, options?: SpanOptions): Span {
-    const { childOf, references, tags, startTime, handedOver, facts }: StartOptions = options ?? NO_OPTIONS
+    const { childOf, references, tags, startTime, facts }: StartOptions = options ?? NO_OPTIONS
     const related =
       references === undefined || references.length === 0
         ? undefined
@@ -159,11 +159,10 @@ class OurTracer extends opentracing.Tracer implements LeanTracer, Recorder {
     if (facts !== undefined) {
       if (this.#takesFacts) span.takeFacts(facts)
       else putTags(span, facts.toTags())
+      facts.isTaken = true
     }
-    if (tags !== undefined) {
-      if (handedOver === true && facts === undefined) span.handOver(tags)
-      else putTags(span, tags)
-    }
+    // Somebody may have added to them on their way.
+    if (tags !== undefined && tags !== facts?.tags) putTags(span, tags)
     if (isRoot && trace.debugId !== undefined) span.setTag('jaeger-debug-id', trace.debugId)
     if (related !== undefined && related.others.length > 0) {
       extraOf(span).references = related.others

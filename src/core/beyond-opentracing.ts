@@ -1,20 +1,15 @@
-// What our tracer understands, and tells, beyond OpenTracing: tags that need not be copied, or not even be made, and spans
-// that nobody will see.
+// What our tracer understands, and tells, beyond OpenTracing: tags that need not be made, and spans that nobody will see.
 
 import type { Span, SpanContext, SpanOptions } from 'opentracing'
 import type { RequestFacts } from './facts.ts'
 
-/**
- * `handedOver` tags are changed by nobody any more, and all their values are texts, numbers and booleans. So our tracer can
- * keep the object, and read it where that is cheap: span after span, at export. Other tracers know nothing of it.
- */
+/** How a span starts. Other tracers know nothing of `facts`. */
 export interface StartOptions extends SpanOptions {
-  handedOver?: boolean
-  /** In the place of a request's tags, where no sampler will ask for them. */
-  facts?: RequestFacts
+  /** In the place of a request's tags; where a sampler may ask for tags they are there too, as `facts.tags`. */
+  facts?: RequestFacts | undefined
 }
 
-/** What a caller's headers have told. */
+/** What a caller's headers have told, or where a span of ours is. */
 export interface Caller extends SpanContext {
   /**
    * Whether what starts from it is recorded, unless the tag `sampling.priority` is there: decided, and no sampler asked.
@@ -23,11 +18,10 @@ export interface Caller extends SpanContext {
   readonly isRecorded?: boolean | undefined
 }
 
-/** The same for tags that are added. */
+/** What a span of ours has besides. */
 export interface Receiver extends Span {
   /** False: it is not sampled, and what it is told is heard by nobody. Other tracers do not say. */
   readonly isRecording?: boolean
-  addTags(tags: Record<string, unknown>, handedOver?: boolean): this
   /** Completes facts that it was started with; false: it has made tags of them, or none were given. */
   completeFacts?(statusCode: number | undefined, route: string | undefined): boolean
 }
