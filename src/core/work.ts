@@ -114,22 +114,27 @@ function contextOf(to: Span | SpanContext): SpanContext | undefined {
   return context ?? undefined
 }
 
-/** Ends a scope's span, and lets go of it. `failure` is there when the work failed; `tags` are set before. */
-export function endScope(scope: Scope, failure?: { error: unknown }, tags?: Record<string, unknown>): void {
+/** Ends a scope's span, and lets go of it. `failure` is there when the work failed. */
+export function endScope(scope: Scope, failure?: { error: unknown }): void {
   const { span } = scope
   if (span === undefined) return
   scope.span = undefined
   registry.insideTracer++
-  guard('context', () => {
+  try {
     scope.ended = span.context() ?? undefined
-    return scope.ended
-  })
-  if (tags !== undefined) guard('addTags', () => span.addTags(tags))
+    watch(scope.ended, 'context', report)
+  } catch (error) {
+    report('context', error)
+  }
   if (failure !== undefined) {
     guard('addTags', () => span.addTags({ error: true }))
     guard('log', () => span.log(failureFields(failure.error)))
   }
-  guard('finish', () => span.finish())
+  try {
+    watch(span.finish(), 'finish', report)
+  } catch (error) {
+    report('finish', error)
+  }
   registry.insideTracer--
 }
 

@@ -99,7 +99,7 @@ function prepare(
   const call: TracedCall = { input, init, scope, state, signal }
   try {
     const trace = traceHeaders(settings, call)
-    if (trace.length > 0) {
+    if (trace !== undefined) {
       if (request !== undefined) keepReferrer(init, request)
       const headers = joinHeaders(init.headers === undefined ? request?.headers : init.headers, trace)
       init.headers = headers as NonNullable<typeof headers>
@@ -116,11 +116,10 @@ function isInit(init: unknown): boolean {
   return init === undefined || typeof init === 'object' || typeof init === 'function'
 }
 
-const NONE: TraceHeaders = []
-
-function traceHeaders(settings: FetchSettings, { scope, state }: TracedCall): TraceHeaders {
+/** undefined: none are sent. */
+function traceHeaders(settings: FetchSettings, { scope, state }: TracedCall): TraceHeaders | undefined {
   const { propagates } = settings
-  if (propagates !== undefined && ask(settings, 'propagate', propagates, state) !== true) return NONE
+  if (propagates !== undefined && ask(settings, 'propagate', propagates, state) !== true) return undefined
   const span = scope.span as Span
   const carrier = {}
   registry.insideTracer++
@@ -138,7 +137,7 @@ function traceHeaders(settings: FetchSettings, { scope, state }: TracedCall): Tr
     })
   } catch (error) {
     settings.report('inject', error)
-    return NONE
+    return undefined
   } finally {
     registry.insideTracer--
   }

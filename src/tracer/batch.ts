@@ -51,6 +51,9 @@ interface Waiter {
 
 class OutOfTime extends Error {}
 
+// Made once: with its stack it would cost several microseconds for each span that is dropped.
+const QUEUE_FULL = new Error('it is full, so spans are dropped: the backend is slow or away')
+
 /**
  * So many spans of requests are packed one after the other: the processor then has the code at hand, which it would have
  * to fetch for each of them between two requests.
@@ -160,7 +163,7 @@ export class Batch {
     if (spans === 0) return
     this.counts.dropped[reason] += spans
     if (reason === 'queueFull') {
-      this.#report('export queue', new Error('it is full, so spans are dropped: the backend is slow or away'))
+      this.#report('export queue', QUEUE_FULL)
     }
   }
 
