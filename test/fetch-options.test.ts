@@ -422,6 +422,29 @@ describe('what a span says', () => {
     )
   })
 
+  it('the same of more services than are remembered, called in turns, by names that change, with a user', async () => {
+    const tracer = recordingTracer()
+    const fetch = createTracedFetch({
+      tracer,
+      fetch: async () => new Response('ok'),
+      peerService: ({ url }) => url.searchParams.get('as') ?? undefined,
+    })
+    const asked = Array.from({ length: 300 }, (_, i) => {
+      const [port, service] = [8000 + (i % 150), ['one', 'two', undefined][i % 3]]
+      const query = service === undefined ? '' : `?as=${service}`
+      return { url: `http://${i % 7 === 0 ? 'ada:t0psecret@' : ''}shop:${port}/${query}`, port, service }
+    })
+    // The longer origin begins as the shorter does.
+    asked.push({ url: 'http://shop:800/', port: 800, service: undefined })
+    asked.push({ url: 'http://shop:8000/', port: 8000, service: undefined })
+    for (const { url } of asked) await fetch(url)
+    assert.deepEqual(
+      tracer.spans.map(({ tags }) => [tags['peer.hostname'], tags['peer.port'], tags['peer.service']]),
+      asked.map(({ port, service }) => ['shop', port, service]),
+    )
+    assert.doesNotMatch(JSON.stringify(tracer.spans.map(({ tags }) => tags)), /t0psecret/)
+  })
+
   it('names: known methods, HTTP for others, patch is sent and told as it is', async () => {
     const tracer = recordingTracer()
     const fetch = createTracedFetch({ tracer, fetch: async () => new Response('ok') })

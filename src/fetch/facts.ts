@@ -16,16 +16,27 @@ export function factsOf(
   return new RequestFacts('client', 'fetch', said, NO_ORIGIN, sent, peerOf(url, href, service))
 }
 
+/** A service that is called. */
+interface Callee {
+  /** Without a slash: `https://host:port`. */
+  readonly origin: string
+  readonly peer: Peer
+}
+
 // A service calls a few others, again and again. What is more is forgotten.
-const MAX_PEERS = 100
-const peers = new Map<string, Peer>()
+const MAX_CALLEES = 100
+const callees = new Map<string, Callee>()
+let last: Callee | undefined
 
 function peerOf(url: URL, href: string, service: string | undefined): Peer {
-  // Scheme, user info, host and port: a URL that was parsed has a slash behind them, always.
-  const authority = href.slice(0, href.indexOf('/', 8))
-  const known = peers.get(authority)
-  if (known !== undefined && known.service === service) return known
-  const { hostname, port, protocol } = url
+  // Most calls go where the one before went, and a parsed URL has a slash behind its origin, always.
+  const isLast = last !== undefined && href.indexOf(last.origin) === 0 && href[last.origin.length] === '/'
+  const callee = isLast ? last : callees.get(url.origin)
+  last = callee !== undefined && callee.peer.service === service ? callee : remember(url, service)
+  return last.peer
+}
+
+function remember({ origin, hostname, port, protocol }: URL, service: string | undefined): Callee {
   const peer: Peer = {
     ipv4: undefined,
     ipv6: undefined,
@@ -34,8 +45,8 @@ function peerOf(url: URL, href: string, service: string | undefined): Peer {
     service,
     written: undefined,
   }
-  if (peers.size >= MAX_PEERS) peers.clear()
-  // Not the slice, which would keep the whole URL. Nor what has a password in it.
-  if (!authority.includes('@')) peers.set(`${protocol}//${url.host}`, peer)
-  return peer
+  const callee = { origin, peer }
+  if (callees.size >= MAX_CALLEES) callees.clear()
+  callees.set(origin, callee)
+  return callee
 }
