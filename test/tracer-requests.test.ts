@@ -242,6 +242,18 @@ describe("a request's span, put together from parts, says what its tags would ha
     const [span] = await sent(tracer => asFacts(tracer, { and }))
     assert.equal(span?.attributes['http.request.method'], 'HEAD')
     assert.equal(span?.attributes['http.response.status_code'], 200)
+    assert.equal(new Set(span?.keys).size, span?.keys.length)
+  })
+
+  it('gives way to what the app sets when it is complete', async () => {
+    const [span] = await sent(tracer => {
+      const made = tracer.startSpan(NAME, { facts: factsOf({}) } as never) as Completable
+      made.completeFacts(200, '/any')
+      made.setTag('http.status_code', 201).finish()
+    })
+    assert.equal(span?.attributes['http.response.status_code'], 201)
+    assert.equal(span?.attributes['http.route'], '/any')
+    assert.equal(new Set(span?.keys).size, span?.keys.length)
   })
 
   it('a connection that is shared by two tracers, each in its own words', async () => {

@@ -165,6 +165,22 @@ describe('limits', () => {
     assert.deepEqual(span.dropped, { attributes: 1, events: 1 })
   })
 
+  it('of the queue in bytes: by the tags that spans hold, of the start and of later, and of any name', async () => {
+    const tags = { 'http.url': 'x'.repeat(2000) }
+    const [early, late] = [{ 'peer.hostname': 'x'.repeat(1000) }, { 'http.final_url': 'x'.repeat(1000) }]
+    for (const [start, end] of [
+      [tags, {}],
+      [early, late],
+    ] as const) {
+      const tracer = createTracer({ ...quiet, onError() {}, batch: { queueBytes: 100_000, spans: 1000 } })
+      for (let i = 0; i < 200; i++) tracer.startSpan('GET', { tags: start }).addTags(end).finish()
+      const { queued, dropped } = tracer.stats()
+      assert.ok(queued > 30 && queued < 50, `${queued} wait`)
+      assert.equal(dropped.queueFull, 200 - queued)
+      await tracer.close()
+    }
+  })
+
   it('hold for all logs of a span together', async () => {
     const span = await exported(tracer => {
       const made = tracer.startSpan('chatty')

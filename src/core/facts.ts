@@ -74,7 +74,7 @@ export class RequestFacts {
   toTags(): Record<string, unknown> {
     const { kind, component, method, origin, path, peer, statusCode, route } = this
     const url = origin.text + path
-    const { ipv4, ipv6, hostname, port, service } = peer
+    const { ipv4, port } = peer
     // In one piece: what is added one by one costs more.
     const tags: Record<string, unknown> =
       ipv4 !== undefined
@@ -87,10 +87,7 @@ export class RequestFacts {
             'peer.port': port,
           }
         : { 'span.kind': kind, component, 'http.method': method, 'http.url': url }
-    if (ipv6 !== undefined) tags['peer.ipv6'] = ipv6
-    if (hostname !== undefined) tags['peer.hostname'] = hostname
-    if (ipv4 === undefined && port !== undefined) tags['peer.port'] = port
-    if (service !== undefined) tags['peer.service'] = service
+    if (ipv4 === undefined) addPeer(tags, peer)
     if (statusCode !== undefined) tags['http.status_code'] = statusCode
     if (route !== undefined) tags['http.route'] = route
     return tags
@@ -100,6 +97,15 @@ export class RequestFacts {
   tellUntaken(span: Span): void {
     if (!this.isTaken && this.tags === undefined) span.addTags(this.toTags())
   }
+}
+
+/** What is known of the other end, as tags. */
+export function addPeer(tags: Record<string, unknown>, { ipv4, ipv6, hostname, port, service }: Peer): void {
+  if (ipv4 !== undefined) tags['peer.ipv4'] = ipv4
+  if (ipv6 !== undefined) tags['peer.ipv6'] = ipv6
+  if (hostname !== undefined) tags['peer.hostname'] = hostname
+  if (port !== undefined) tags['peer.port'] = port
+  if (service !== undefined) tags['peer.service'] = service
 }
 
 /** What is known before the handler runs. */

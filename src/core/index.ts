@@ -14,7 +14,7 @@ export {
   someTexts,
 } from './checks.ts'
 export { activeSpan, bindSpan, liveScope, registry, runInScope, type Scope } from './context.ts'
-export { NO_ORIGIN, type Peer, RequestFacts } from './facts.ts'
+export { addPeer, NO_ORIGIN, type Peer, RequestFacts } from './facts.ts'
 export { failureFields, kindOf, logFailure } from './failure.ts'
 export { MAX_NAME_LENGTH, operationNameOf, padTraceId } from './names.ts'
 export type {

@@ -14,6 +14,8 @@ import { NOOP_SPAN } from './work.ts'
 
 const { FORMAT_HTTP_HEADERS } = opentracing
 
+type Tags = Record<string, unknown>
+
 /** What the caller's headers say; null when they say nothing or the tracer fails on them. */
 export function extract(settings: ServerSettings<never>, headers: IncomingHttpHeaders): SpanContext | null {
   registry.insideTracer++
@@ -34,12 +36,15 @@ export function startSpan(
   name: string,
   caller: SpanContext | null,
   isPublic: boolean,
-  tags: Record<string, unknown> | undefined,
+  tags: Tags | undefined,
   facts: RequestFacts | undefined,
 ): Span | undefined {
   registry.insideTracer++
   try {
-    const span = settings.tracer.startSpan(name, startOptions(settings, caller, isPublic, tags, facts))
+    const span = settings.tracer.startSpan(
+      name,
+      startOptions(settings, caller, isPublic, tags as Tags, facts),
+    )
     if (watch(span, 'startSpan', settings.report) || !span || span === NOOP_SPAN) return undefined
     if ((span as Renamable).renamed === undefined) span.setOperationName = keepName
     facts?.tellUntaken(span)
@@ -52,23 +57,21 @@ export function startSpan(
   }
 }
 
-type Tags = Record<string, unknown>
-
 function startOptions(
   settings: ServerSettings<never>,
   caller: SpanContext | null,
   isPublic: boolean,
-  tags: Record<string, unknown> | undefined,
+  tags: Tags,
   facts: RequestFacts | undefined,
 ): StartOptions {
   // An invalid context is handed on too: jaeger-client keeps baggage and debug ids in one (test row R-DEBUG-ID).
-  if (caller && !isPublic) return { childOf: caller, tags: tags as Tags, facts }
-  if (!caller || caller.toTraceId() === '') return { tags: tags as Tags, facts }
+  if (caller && !isPublic) return { childOf: caller, tags, facts }
+  if (!caller || caller.toTraceId() === '') return { tags, facts }
   // OpenTracing has no word for "new root that follows from": a parent without ids makes the root, the reference tells.
   const nobody = settings.tracer.extract(FORMAT_HTTP_HEADERS, {}) ?? new opentracing.SpanContext()
   return {
     references: [opentracing.childOf(nobody), opentracing.followsFrom(caller)],
-    tags: tags as Tags,
+    tags,
     facts,
   }
 }

@@ -120,21 +120,15 @@ export function endScope(scope: Scope, failure?: { error: unknown }): void {
   if (span === undefined) return
   scope.span = undefined
   registry.insideTracer++
-  try {
+  guard('context', () => {
     scope.ended = span.context() ?? undefined
-    watch(scope.ended, 'context', report)
-  } catch (error) {
-    report('context', error)
-  }
+    return scope.ended
+  })
   if (failure !== undefined) {
     guard('addTags', () => span.addTags({ error: true }))
     guard('log', () => span.log(failureFields(failure.error)))
   }
-  try {
-    watch(span.finish(), 'finish', report)
-  } catch (error) {
-    report('finish', error)
-  }
+  guard('finish', () => span.finish())
   registry.insideTracer--
 }
 

@@ -1,7 +1,7 @@
 // Requests' spans in protocol buffers, but for what every span begins with. Most bytes of such a span are those of all others
 // of its route and outcome, or of the same peer: they are written once, and copied.
 
-import type { Peer, RequestFacts } from '../core/index.ts'
+import { addPeer, type Peer, type RequestFacts } from '../core/index.ts'
 import {
   KINDS,
   nameOf,
@@ -90,7 +90,7 @@ export class RequestEncoder {
     const { text } = facts.origin
     const origin = kind === 'server' ? readOrigin(text + facts.path) : NO_ORIGIN
     // A Host header may hold anything.
-    if (origin.text !== text || (kind === 'server' && text === '')) return undefined
+    if (kind === 'server' && (text === '' || origin.text !== text)) return undefined
     const out = this.#out
     const bytes = this.#written(() => {
       out.text(NAME, name)
@@ -114,14 +114,9 @@ export class RequestEncoder {
   #peer(kind: RequestFacts['kind'], peer: Peer): Uint8Array {
     const known = peer.written as { by: RequestEncoder; bytes: Uint8Array } | undefined
     if (known?.by === this) return known.bytes
-    const { ipv4, ipv6, hostname, port, service } = peer
     const bytes = this.#written(() => {
       const tags: Record<string, TagValue> = { 'span.kind': kind }
-      if (ipv4 !== undefined) tags['peer.ipv4'] = ipv4
-      if (ipv6 !== undefined) tags['peer.ipv6'] = ipv6
-      if (hostname !== undefined) tags['peer.hostname'] = hostname
-      if (port !== undefined) tags['peer.port'] = port
-      if (service !== undefined) tags['peer.service'] = service
+      addPeer(tags, peer)
       this.#attributes(tags)
     })
     peer.written = { by: this, bytes }
