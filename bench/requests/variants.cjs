@@ -6,13 +6,15 @@
 
 const { resolve } = require('node:path')
 const byHand = require('./by-hand.cjs')
-
-const SERVICE = 'bench'
-
-// These two cannot be asked to flush: their timers send every second, and every two seconds.
-const JAEGER_FLUSH = 1200
-const DATADOG_FLUSH = 2200
-const pause = milliseconds => new Promise(done => setTimeout(done, milliseconds))
+const {
+  DATADOG_FLUSH,
+  JAEGER_FLUSH,
+  jaegerTracer,
+  openTelemetryProvider,
+  ownTracer,
+  pause,
+  SERVICE,
+} = require('./tracers.cjs')
 
 const variants = {
   bare: { label: 'bare', make: () => ({}) },
@@ -135,38 +137,6 @@ function ours(framework, dist, options) {
     fetch: url => fetch(url),
     flush: () => options.tracer?.flush?.(),
   }
-}
-
-function ownTracer(dist, ports) {
-  const { createTracer, otlpExporter } = require(resolve(dist, 'tracer/index.js'))
-  const exporter = otlpExporter({ url: `http://127.0.0.1:${ports.otlp}/v1/traces` })
-  return createTracer({ serviceName: SERVICE, exporter })
-}
-
-function jaegerTracer(ports) {
-  const { initTracer } = require('jaeger-client')
-  return initTracer(
-    {
-      serviceName: SERVICE,
-      sampler: { type: 'const', param: 1 },
-      reporter: { agentHost: '127.0.0.1', agentPort: ports.jaeger },
-    },
-    {},
-  )
-}
-
-function openTelemetryProvider(ports) {
-  const { NodeTracerProvider } = require('@opentelemetry/sdk-trace-node')
-  const { BatchSpanProcessor } = require('@opentelemetry/sdk-trace-base')
-  const { OTLPTraceExporter } = require('@opentelemetry/exporter-trace-otlp-proto')
-  const { resourceFromAttributes } = require('@opentelemetry/resources')
-  const exporter = new OTLPTraceExporter({ url: `http://127.0.0.1:${ports.otlp}/v1/traces` })
-  const provider = new NodeTracerProvider({
-    resource: resourceFromAttributes({ 'service.name': SERVICE }),
-    spanProcessors: [new BatchSpanProcessor(exporter)],
-  })
-  provider.register()
-  return provider
 }
 
 function opentelemetry(framework, { ports }) {

@@ -1,0 +1,88 @@
+// What stands between a service and its calls to another one, variant by variant, without a server around it.
+// make({ dist, ports }) gives
+//   inside(run)  a span, or a context, in which calls are made   fetch(url)   one call
+//   flush()      sends what waits
+
+const { AsyncLocalStorage } = require('node:async_hooks')
+const { resolve } = require('node:path')
+const byHand = require('./by-hand.cjs')
+const { JAEGER_FLUSH, jaegerTracer, openTelemetryProvider, ownTracer, pause } = require('./tracers.cjs')
+
+const callers = {
+  bare: { label: 'fetch', make: () => ({}) },
+  control: { label: 'fetch again (control)', make: () => ({}) },
+  context: {
+    label: 'by hand: in a context of AsyncLocalStorage',
+    make: () => {
+      const storage = new AsyncLocalStorage()
+      return { inside: run => storage.run({}, run) }
+    },
+  },
+  header: {
+    label: 'by hand: context and a trace header',
+    make: () => {
+      const storage = new AsyncLocalStorage()
+      let calls = 0
+      const next = () =>
+        `00-0af7651916cd43dd8448eb211c80319c-b7ad${(++calls).toString(16).padStart(12, '0')}-01`
+      return {
+        inside: run => storage.run({ next }, run),
+        fetch: url => fetch(url, { headers: { traceparent: storage.getStore().next() } }),
+      }
+    },
+  },
+  'smallest-otlp': { label: 'by hand: and a span, six tags, OTLP protobuf', make: byHand.smallestCalls },
+  none: {
+    label: 'ours, no tracer installed',
+    make: ({ dist }) => ours(dist, undefined),
+  },
+  unsampled: {
+    label: 'ours, unsampled, propagating',
+    make: ({ dist, ports }) => {
+      const { neverSampler } = require(resolve(dist, 'tracer/index.js'))
+      return ours(dist, ownTracer(dist, ports, { sampler: neverSampler(), global: true }))
+    },
+  },
+  sampled: {
+    label: 'ours, sampled, OTLP protobuf',
+    make: ({ dist, ports }) => ours(dist, ownTracer(dist, ports, { global: true })),
+  },
+  'smallest-jaeger': {
+    label: 'by hand: a span of jaeger-client, UDP',
+    make: ({ ports }) => {
+      const tracer = jaegerTracer(ports)
+      const storage = new AsyncLocalStorage()
+      return {
+        inside: run => {
+          const span = tracer.startSpan('work')
+          return storage.run(span, run).finally(() => span.finish())
+        },
+        fetch: url => byHand.fetchBelow(tracer, storage.getStore(), url),
+        flush: () => pause(JAEGER_FLUSH),
+      }
+    },
+  },
+  opentelemetry: {
+    label: "OpenTelemetry's undici instrumentation, OTLP protobuf",
+    make: ({ ports }) => {
+      const { registerInstrumentations } = require('@opentelemetry/instrumentation')
+      const { UndiciInstrumentation } = require('@opentelemetry/instrumentation-undici')
+      const tracerProvider = openTelemetryProvider(ports)
+      registerInstrumentations({ tracerProvider, instrumentations: [new UndiciInstrumentation()] })
+      const tracer = tracerProvider.getTracer('bench')
+      return {
+        inside: run => tracer.startActiveSpan('work', span => run().finally(() => span.end())),
+        flush: () => tracerProvider.forceFlush(),
+      }
+    },
+  },
+}
+
+function ours(dist, tracer) {
+  const { withSpan } = require(resolve(dist, 'core/index.js'))
+  const { createTracedFetch } = require(resolve(dist, 'fetch/index.js'))
+  const fetch = createTracedFetch()
+  return { inside: run => withSpan('work', run), fetch: url => fetch(url), flush: () => tracer?.flush() }
+}
+
+module.exports = { callers }
