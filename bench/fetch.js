@@ -4,29 +4,26 @@
 import { createRequire } from 'node:module'
 import { listed, readOptions } from './command.js'
 import { describeMachine, publish } from './machine.js'
-import { measureRoute, openCaller, openWorld, pinned, prepare, rotate, spread } from './rounds.js'
+import { CALLS, measureRoute, openCaller, openWorld, pinned, prepare, rotate, spread } from './rounds.js'
 import { number, table, withRange } from './tables.js'
 
 const { callers } = createRequire(import.meta.url)('./requests/callers.cjs')
 const BARE = 'bare'
 const PEER = 'opentelemetry'
+const NAMES = Object.keys(callers).filter(name => name !== BARE)
 
 const HELP = `npm run bench:fetch -- [options]
   --rounds 10            how many rounds, each with fresh processes
   --seconds 2            how long each variant is measured in each round
   --warm-up 20000        how many calls are made before
-  --variants ${Object.keys(callers)
-    .filter(name => name !== BARE)
-    .join(',')}
+  --variants ${NAMES.join(',')}
   --docs                 puts the table into docs/performance.md`
 
 const given = readOptions(HELP, {
   rounds: '10',
   seconds: '2',
   'warm-up': '20000',
-  variants: Object.keys(callers)
-    .filter(name => name !== BARE)
-    .join(','),
+  variants: NAMES.join(','),
   docs: false,
 })
 
@@ -36,7 +33,7 @@ async function main() {
   const dist = prepare()
   const rounds = Number(given.rounds)
   const seconds = Number(given.seconds)
-  const names = listed(given.variants, Object.keys(callers), '--variants')
+  const names = listed(given.variants, NAMES, '--variants')
   const samples = new Map(names.map(name => [name, []]))
   const world = await openWorld()
   await world.load.ask({ awake: true })
@@ -44,7 +41,7 @@ async function main() {
     const bare = await openCaller(world, { variant: BARE, dist }, Number(given['warm-up']))
     for (const variant of rotate(names, round)) {
       const caller = await openCaller(world, { variant, dist }, Number(given['warm-up']))
-      const [, sample] = await measureRoute([bare, caller], 'calls', seconds)
+      const [, sample] = await measureRoute([bare, caller], CALLS, seconds)
       samples.get(variant).push(sample)
       await caller.close()
     }
@@ -56,6 +53,7 @@ async function main() {
   const text = `${describeMachine({ pinned, rounds, seconds })}\n\n${tableOf(samples)}`
   console.log(text)
   if (given.docs) await publish('fetch', text)
+  process.exitCode = [...samples.values()].flat().some(sample => sample.errors > 0) ? 1 : 0
 }
 
 function tableOf(samples) {

@@ -17,8 +17,8 @@ export const FRAMEWORKS = ['express', 'koa', 'fastify']
 const WARM_UP = { '/hello': 100_000, '/users/:id': 100_000, '/chain': 20_000 }
 export const ROUTES = Object.keys(WARM_UP)
 const CONNECTIONS = 32
-/** What a process without a server is asked for. */
-const CALLS = 'calls'
+/** What a process without a server is asked for, in the place of a route. */
+export const CALLS = 'calls'
 // Milliseconds.
 const TURN = 150
 // A server that has waited for seconds is slow at first, on Express by half and for a second. Two servers that take short
@@ -131,26 +131,42 @@ export async function openServer(world, job, routes, { warmUp, ...how } = {}) {
  * @param jobs of { variant, dist }
  * @returns `requests`, a function for each job that has its app asked; what else it can be told
  */
-export async function openProcess({ load, backends }, framework, jobs, how) {
-  const collectors = await backends.ask({ open: true })
-  const next = await load.ask({ open: true })
+export async function openProcess(world, framework, jobs, how) {
+  const doors = await openDoors(world)
   const surroundings = {
     framework,
     jobs: jobs.map(({ variant, dist }) => ({ variant, dist })),
-    ports: { ...collectors.ports, ...next.ports },
+    ports: doors.ports,
   }
   const server = start(SERVERS, here('requests/server.cjs'), { args: [JSON.stringify(surroundings)], ...how })
   const { ports } = await server.answer()
   const requests = jobs.map(({ variant }, i) => {
     const { header = 'traceparent', sampled = true } = variants[variant]
     const client = { port: ports[i], header, sampled, connections: CONNECTIONS }
-    return (path, until) => load.ask({ ...client, path, ...until })
+    return (path, until) => world.load.ask({ ...client, path, ...until })
   })
-  return { requests, ...handlesOf({ load, backends }, server, collectors, next) }
+  return { requests, ...handlesOf(server, doors) }
+}
+
+/** Collectors and a service to call, for one process that is measured. */
+async function openDoors({ load, backends }) {
+  const collectors = await backends.ask({ open: true })
+  const next = await load.ask({ open: true })
+  return {
+    ports: { ...collectors.ports, ...next.ports },
+    counts: async () => ({
+      ...(await backends.ask({ counts: collectors.id })),
+      ...(await load.ask({ counts: next.id })),
+    }),
+    close: async () => {
+      await backends.ask({ close: collectors.id })
+      await load.ask({ close: next.id })
+    },
+  }
 }
 
 /** What every process that is measured can be told. */
-function handlesOf({ load, backends }, measured, collectors, next) {
+function handlesOf(measured, doors) {
   return {
     pid: measured.pid,
     ask: question => measured.ask(question),
@@ -158,32 +174,29 @@ function handlesOf({ load, backends }, measured, collectors, next) {
     /** Has it export everything that waits, and says what it has used until then and what has arrived. */
     flush: async () => ({
       ...(await measured.ask('flush')),
-      ...(await backends.ask({ counts: collectors.id })),
-      ...(await load.ask({ counts: next.id })),
+      ...(await doors.counts()),
     }),
     close: async () => {
       await measured.end()
-      await backends.ask({ close: collectors.id })
-      await load.ask({ close: next.id })
+      await doors.close()
     },
   }
 }
 
 /**
  * A process that makes calls, warmed up, with the same handles as a server: what it is asked for are calls to the next
- * service. `world.load` must never sleep.
+ * service. It tells no latencies, and `world.load` must never sleep.
  *
  * @param job { variant, dist }, the variant one of requests/callers.cjs
  */
-export async function openCaller({ load, backends }, job, warmUp) {
-  const collectors = await backends.ask({ open: true })
-  const next = await load.ask({ open: true })
-  const ports = { ...collectors.ports, ...next.ports }
-  const caller = start(SERVERS, here('requests/caller.cjs'), { args: [JSON.stringify({ ...job, ports })] })
+export async function openCaller(world, job, warmUp) {
+  const doors = await openDoors(world)
+  const surroundings = { ...job, ports: doors.ports }
+  const caller = start(SERVERS, here('requests/caller.cjs'), { args: [JSON.stringify(surroundings)] })
   await caller.answer()
-  const request = (_path, until) => caller.ask(until)
+  const request = (_path, until) => caller.ask({ connections: CONNECTIONS, ...until })
   await request(CALLS, { requests: warmUp })
-  return { job, request, ...handlesOf({ load, backends }, caller, collectors, next) }
+  return { job, request, ...handlesOf(caller, doors) }
 }
 
 /**

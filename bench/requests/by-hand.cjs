@@ -7,6 +7,8 @@ const opentracing = require('opentracing')
 const { otlpByHand } = require('./otlp-by-hand.cjs')
 
 const storage = new AsyncLocalStorage()
+/** Runs `run` with `store` as what the calls in it find. */
+const inside = (store, run) => storage.run(store, run)
 // SpanKind, https://github.com/open-telemetry/opentelemetry-proto/blob/v1.7.0/opentelemetry/proto/trace/v1/trace.proto
 const SERVER = 2
 const CLIENT = 3
@@ -32,11 +34,18 @@ function smallest(framework) {
       })
       return storage.run(context, next)
     }),
-    fetch: url => {
-      const { traceId, parentId } = storage.getStore()
-      return fetch(url, { headers: { traceparent: `00-${traceId}-${parentId}-01` } })
-    },
+    fetch: fetchInTrace,
   }
+}
+
+/** With the caller's own ids: no span is made of the call. */
+function fetchInTrace(url) {
+  const { traceId, parentId } = storage.getStore()
+  return fetch(url, { headers: { traceparent: `00-${traceId}-${parentId}-01` } })
+}
+
+function newTrace() {
+  return { traceId: randomBytes(16).toString('hex'), parentId: randomBytes(8).toString('hex') }
 }
 
 /** Context, ids, eight tags, OTLP in protocol buffers, sent in batches: what a trace takes, without anything that is ours. */
@@ -62,7 +71,7 @@ function smallestOtlp(framework, { ports }) {
       res.on('close', () => span(req.method, context, nextId(), req, res))
       return storage.run(context, next)
     }),
-    fetch: smallest(framework).fetch,
+    fetch: fetchInTrace,
     flush,
   }
 }
@@ -78,11 +87,7 @@ function smallestCalls({ ports }) {
     tag('http.response.status_code', status)
   })
   return {
-    inside: run =>
-      storage.run(
-        { traceId: randomBytes(16).toString('hex'), parentId: randomBytes(8).toString('hex') },
-        run,
-      ),
+    inside: run => inside(newTrace(), run),
     fetch: async url => {
       const { traceId, parentId } = storage.getStore()
       const id = Buffer.from(nextId())
@@ -109,8 +114,12 @@ function smallestOver(framework, tracer) {
       })
       return storage.run(span, next)
     }),
-    fetch: url => fetchBelow(tracer, storage.getStore(), url),
+    fetch: url => fetchInSpan(tracer, url),
   }
+}
+
+function fetchInSpan(tracer, url) {
+  return fetchBelow(tracer, storage.getStore(), url)
 }
 
 async function fetchBelow(tracer, parent, url) {
@@ -151,4 +160,15 @@ function hollowTracer() {
   return new HollowTracer()
 }
 
-module.exports = { smallest, smallestOtlp, smallestCalls, smallestOver, fetchBelow, hollowTracer }
+module.exports = {
+  fetchBelow,
+  fetchInSpan,
+  fetchInTrace,
+  hollowTracer,
+  inside,
+  newTrace,
+  smallest,
+  smallestCalls,
+  smallestOtlp,
+  smallestOver,
+}

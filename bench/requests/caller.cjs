@@ -4,7 +4,6 @@
 const { callers } = require('./callers.cjs')
 
 const { variant, dist, ports } = JSON.parse(process.argv[2])
-const CONNECTIONS = 32
 
 async function main() {
   const {
@@ -15,13 +14,14 @@ async function main() {
   const url = `http://127.0.0.1:${ports.next}/`
 
   /** For `milliseconds` or `requests`; each connection's calls are made in a span of their own. */
-  async function call({ milliseconds = Infinity, requests: count = Infinity }) {
-    const start = performance.now()
-    const latencies = []
+  async function call({ connections, milliseconds = Infinity, requests: count = Infinity }) {
+    const end = performance.now() + milliseconds
     const errors = []
     let left = count
+    let requests = 0
     const oneAfterTheOther = async () => {
-      for (let asked = performance.now(); asked < start + milliseconds && left-- > 0; ) {
+      while (performance.now() < end && left-- > 0) {
+        requests++
         try {
           const answer = await fetch(url)
           const { hello } = await answer.json()
@@ -29,28 +29,17 @@ async function main() {
         } catch (error) {
           errors.push(String(error))
         }
-        const answered = performance.now()
-        latencies.push(answered - asked)
-        asked = answered
       }
     }
-    await Promise.all(Array.from({ length: CONNECTIONS }, () => inside(oneAfterTheOther)))
-    latencies.sort((a, b) => a - b)
-    return {
-      requests: latencies.length,
-      errors: errors.length,
-      firstError: errors[0],
-      milliseconds: performance.now() - start,
-      p50: latencies[Math.floor(latencies.length * 0.5)],
-      p99: latencies[Math.floor(latencies.length * 0.99)],
-    }
+    await Promise.all(Array.from({ length: connections }, () => inside(oneAfterTheOther)))
+    return { requests, errors: errors.length, firstError: errors[0] }
   }
 
   process.on('message', async question => {
     if (question === 'flush') await flush?.()
     const served = typeof question === 'object' ? await call(question) : {}
     const { user, system } = process.cpuUsage()
-    process.send({ ...served, cpu: user + system, peak: process.resourceUsage().maxRSS * 1024 })
+    process.send({ ...served, cpu: user + system })
   })
   process.send('ready')
 }

@@ -3,7 +3,6 @@
 //   inside(run)  a span, or a context, in which calls are made   fetch(url)   one call
 //   flush()      sends what waits
 
-const { AsyncLocalStorage } = require('node:async_hooks')
 const { resolve } = require('node:path')
 const byHand = require('./by-hand.cjs')
 const { JAEGER_FLUSH, jaegerTracer, openTelemetryProvider, ownTracer, pause } = require('./tracers.cjs')
@@ -13,23 +12,11 @@ const callers = {
   control: { label: 'fetch again (control)', make: () => ({}) },
   context: {
     label: 'by hand: in a context of AsyncLocalStorage',
-    make: () => {
-      const storage = new AsyncLocalStorage()
-      return { inside: run => storage.run({}, run) }
-    },
+    make: () => ({ inside: run => byHand.inside({}, run) }),
   },
   header: {
     label: 'by hand: context and a trace header',
-    make: () => {
-      const storage = new AsyncLocalStorage()
-      let calls = 0
-      const next = () =>
-        `00-0af7651916cd43dd8448eb211c80319c-b7ad${(++calls).toString(16).padStart(12, '0')}-01`
-      return {
-        inside: run => storage.run({ next }, run),
-        fetch: url => fetch(url, { headers: { traceparent: storage.getStore().next() } }),
-      }
-    },
+    make: () => ({ inside: run => byHand.inside(byHand.newTrace(), run), fetch: byHand.fetchInTrace }),
   },
   'smallest-otlp': { label: 'by hand: and a span, six tags, OTLP protobuf', make: byHand.smallestCalls },
   none: {
@@ -51,13 +38,12 @@ const callers = {
     label: 'by hand: a span of jaeger-client, UDP',
     make: ({ ports }) => {
       const tracer = jaegerTracer(ports)
-      const storage = new AsyncLocalStorage()
       return {
         inside: run => {
           const span = tracer.startSpan('work')
-          return storage.run(span, run).finally(() => span.finish())
+          return byHand.inside(span, run).finally(() => span.finish())
         },
-        fetch: url => byHand.fetchBelow(tracer, storage.getStore(), url),
+        fetch: url => byHand.fetchInSpan(tracer, url),
         flush: () => pause(JAEGER_FLUSH),
       }
     },

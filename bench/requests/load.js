@@ -14,8 +14,12 @@ answerParent(openNext, message => (message.awake ? neverSleep() : load(message))
 
 /** From now on: for those who call the next service and are asked by nobody. */
 function neverSleep() {
-  setImmediate(neverSleep)
+  stayAwake(() => true)
   return 'awake'
+}
+
+function stayAwake(isWanted) {
+  if (isWanted()) setImmediate(stayAwake, isWanted)
 }
 
 /**
@@ -46,8 +50,7 @@ async function load({
     length: 0,
   }
   let running = true
-  const stayAwake = () => running && setImmediate(stayAwake)
-  stayAwake()
+  stayAwake(() => running)
   const one = leave ? leaver : client
   await Promise.all(Array.from({ length: connections }, () => one(shared)))
   running = false
