@@ -7,6 +7,7 @@ import { Socket } from 'node:net'
 
 const require = createRequire(import.meta.url)
 const http = require('node:http')
+const { entry } = require('./requests/entry.cjs')
 
 const TRACE_ID = '0af7651916cd43dd8448eb211c80319c'
 const SPAN_ID = 'b7ad6b7169203331'
@@ -184,8 +185,8 @@ function exchange(i, handle) {
 }
 
 async function oursAround(dist, options) {
-  const { createServerTracing } = await import(`${dist}/core/index.js`)
-  const framework = { component: 'bench', made: 'bench', route: () => '/users/:id', read: () => undefined }
+  const { createServerTracing } = await import(entry(dist, 'adapter'))
+  const framework = { component: 'bench', usage: 'bench', route: () => '/users/:id', read: () => undefined }
   const tracing = createServerTracing(framework, options)
   return {
     run: i =>
@@ -228,7 +229,7 @@ function hollowTracer() {
 }
 
 async function ourTracer(dist, { sampler = 'alwaysSampler', ...options } = {}) {
-  const tracing = await import(`${dist}/tracer/index.js`)
+  const tracing = await import(entry(dist, 'tracer'))
   // Recorded and thrown away: encoding is measured in span.js.
   const exporter = { export: () => {} }
   return tracing.createTracer({ serviceName: 'bench', exporter, sampler: tracing[sampler](), ...options })
@@ -254,7 +255,7 @@ function openTelemetryProvider(instrumentation) {
 // The other pieces.
 
 async function redact(dist, urlOf) {
-  const { redactUrl } = await import(`${dist}/core/index.js`)
+  const { redactUrl } = await import(entry(dist, ''))
   return { run: i => redactUrl(urlOf(i)) }
 }
 
@@ -283,7 +284,7 @@ function injectWith(tracer) {
 }
 
 async function oursWithSpan(dist, tracer, fn) {
-  const { withSpan } = await import(`${dist}/core/index.js`)
+  const { withSpan } = await import(entry(dist, ''))
   if (tracer !== undefined) await makeGlobal(dist, tracer)
   return { run: () => withSpan('work', fn) }
 }
@@ -304,7 +305,7 @@ function openTelemetryActive(fn) {
 /** The same copy of opentracing as the package's own. */
 async function makeGlobal(dist, tracer) {
   const { createRequire } = await import('node:module')
-  createRequire(`${dist}/core/index.js`)('opentracing').initGlobalTracer(tracer)
+  createRequire(`${dist}/tracer/index.js`)('opentracing').initGlobalTracer(tracer)
 }
 
 const ANSWER = new Response('{}')
@@ -312,7 +313,7 @@ const answerAtOnce = () => Promise.resolve(ANSWER)
 const urlFor = i => `http://127.0.0.1:3000${URLS[i & 1023]}`
 
 async function oursFetch(dist, tracer) {
-  const { createTracedFetch } = await import(`${dist}/fetch/index.js`)
+  const { createTracedFetch } = await import(entry(dist, 'fetch'))
   const fetch = createTracedFetch({ tracer, fetch: answerAtOnce })
   return { run: i => fetch(urlFor(i)), isAsync: true }
 }
@@ -345,8 +346,8 @@ const requestWithAttributes = i => ({
 })
 
 async function oursAttributes(dist) {
-  const { parseAttributes, readAttributes } = await import(`${dist}/core/attributes.js`)
-  const { createIsSecret } = await import(`${dist}/core/index.js`)
+  const { parseAttributes, readAttributes } = await import(`${dist}/core/server/attributes.js`)
+  const { createIsSecret } = await import(entry(dist, ''))
   const attributes = parseAttributes(['headers.x-tenant', 'params.id'])
   const secret = createIsSecret()
   return {

@@ -29,7 +29,8 @@ const UNCOUNTED_TURNS = 6
 export function prepare() {
   installPeers()
   const dist = process.env.BENCH_DIST ?? here('../dist')
-  if (!existsSync(`${dist}/core/index.js`)) throw new Error(`${dist} is not there: run "npm run build" first`)
+  if (!existsSync(`${dist}/tracer/index.js`))
+    throw new Error(`${dist} is not there: run "npm run build" first`)
   return dist
 }
 

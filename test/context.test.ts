@@ -21,8 +21,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import { gzip } from 'node:zlib'
-import { activeSpan, bindSpan, registry, withSpan } from '../src/core/index.ts'
-import { createTracedFetch } from '../src/fetch/index.ts'
+import { activeSpan, bindSpan } from '../src/core/scope.ts'
+import { withSpan } from '../src/core/with-span.ts'
+import { createTracedFetch } from '../src/outbound/fetch/index.ts'
 import { type RecordedSpan, type RecordingTracer, recordingTracer } from '../src/testing/index.ts'
 import { runProgram, source } from './children.ts'
 import { ask, eventually, raw } from './client.ts'
@@ -540,7 +541,7 @@ describe('F092: other threads and processes', () => {
   test('a worker thread and a child process: no crash, and no span crosses', async () => {
     const answers: unknown[] = []
     const child = (say: string) => `
-      const { activeSpan, withSpan } = await import(${JSON.stringify(`${source}/core/index.ts`)})
+      const { activeSpan, withSpan } = await import(${JSON.stringify(`${source}/index.ts`)})
       const said = [activeSpan() === undefined, withSpan('work', () => 'worked')]
       ${say}`
     await serve(
@@ -574,7 +575,7 @@ describe('F092: other threads and processes', () => {
     assert.ok(cluster.isPrimary)
     const { stdout, stderr, code } = await runProgram(`
       import cluster from 'node:cluster'
-      import { activeSpan } from '${source}/core/index.ts'
+      import { activeSpan } from '${source}/index.ts'
       import { recordingTracer } from '${source}/testing/index.ts'
       import { plainServer } from '${source.replace(/src$/, 'test')}/plain-server.ts'
       if (cluster.isPrimary) {
@@ -604,17 +605,17 @@ test('F094: two copies of the package in one process share one registry: one act
     await cp(join(root, 'package.json'), join(folder, 'package.json'))
     await symlink(join(root, 'node_modules'), join(folder, 'node_modules'))
     const load = (path: string) => import(pathToFileURL(join(folder, 'src', path)).href)
-    const other: typeof import('../src/core/index.ts') = await load('core/index.ts')
-    const { createTracedFetch: otherTracedFetch }: typeof import('../src/fetch/index.ts') =
-      await load('fetch/index.ts')
+    const other: typeof import('../src/index.ts') = await load('index.ts')
+    const { createServerTracing }: typeof import('../src/adapter.ts') = await load('adapter.ts')
+    const { createTracedFetch: otherTracedFetch }: typeof import('../src/outbound/fetch/index.ts') =
+      await load('outbound/fetch/index.ts')
     assert.notEqual(other.activeSpan, activeSpan, 'it is another copy')
-    assert.equal(other.registry, registry)
 
     const tracer = recordingTracer()
     const echo = await plainServer(req => req.headers['uber-trace-id'], 'untraced')
     const seen: boolean[] = []
-    const framework = { component: 'http', made: 'x', route: () => undefined, read: () => undefined }
-    const tracing = other.createServerTracing(framework, { tracer })
+    const framework = { component: 'http', usage: 'x', route: () => undefined, read: () => undefined }
+    const tracing = createServerTracing(framework, { tracer })
     const spans = await serve(
       async (req, res) => {
         const mine = activeSpan() as RecordedSpan

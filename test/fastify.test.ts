@@ -7,7 +7,8 @@ import { describe, test } from 'node:test'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fastify5 from 'fastify'
 import fastify4 from 'fastify4'
-import { activeSpan, getSpan } from '../src/core/index.ts'
+import { activeSpan } from '../src/core/scope.ts'
+import { getSpan } from '../src/core/server/index.ts'
 import plugin, {
   type RouteTracingOptions,
   type ServerTracingOptions,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import undici from 'undici'
-import { createTracedFetch, type TracedFetchOptions } from '../src/fetch/index.ts'
+import { createTracedFetch, type TracedFetchOptions } from '../src/outbound/fetch/index.ts'
 import { type RecordedSpan, type RecordingTracer, recordingTracer } from '../src/testing/index.ts'
 import { runProgram, source } from './children.ts'
 import { rows } from './fetch-rows.ts'
@@ -217,7 +217,7 @@ const programStart = `
   import diagnostics from 'node:diagnostics_channel'
   import v8 from 'node:v8'
   import vm from 'node:vm'
-  import { createTracedFetch } from '${source}/fetch/index.ts'
+  import { createTracedFetch } from '${source}/outbound/fetch/index.ts'
   import { recordingTracer } from '${source}/testing/index.ts'
   const tracer = recordingTracer()
   const server = createServer((req, res) => res.end('x'.repeat(Number(req.url.slice(1)))))

@@ -6,14 +6,14 @@ import ky from 'ky'
 import opentracing, { type Span, type Tracer } from 'opentracing'
 import pRetry from 'p-retry'
 import undici from 'undici'
-import { activeSpan, bindSpan, registry, runInScope } from '../src/core/index.ts'
+import { activeSpan, bindSpan, registry, runInScope } from '../src/core/scope.ts'
 import {
   createTracedFetch,
   type FetchSpanState,
   type FetchState,
   type TracedFetchOptions,
   tracedFetch,
-} from '../src/fetch/index.ts'
+} from '../src/outbound/fetch/index.ts'
 import { type RecordedSpan, type RecordingTracer, recordingTracer } from '../src/testing/index.ts'
 import { runProgram, source } from './children.ts'
 import { type Fetch, openRaw, openWorld, see, type World } from './fetch-world.ts'
@@ -122,7 +122,7 @@ describe('the place in the trace', () => {
     const { stdout, stderr } = await runProgram(`
       import { createServer } from 'node:http'
       import opentracing from 'opentracing'
-      import { tracedFetch } from '${source}/fetch/index.ts'
+      import { tracedFetch } from '${source}/outbound/fetch/index.ts'
       import { recordingTracer } from '${source}/testing/index.ts'
       const server = createServer((req, res) => res.end()).listen(0, '127.0.0.1', async () => {
         const url = 'http://127.0.0.1:' + server.address().port
@@ -784,7 +784,7 @@ describe('F126: which fetch does the work', () => {
 it('a rejection that the caller forgets is unhandled, as with fetch', async () => {
   const program = (call: string): Promise<{ code: number | null; stdout: string; stderr: string }> =>
     runProgram(`
-      import { createTracedFetch } from '${source}/fetch/index.ts'
+      import { createTracedFetch } from '${source}/outbound/fetch/index.ts'
       import { recordingTracer } from '${source}/testing/index.ts'
       const traced = createTracedFetch({ tracer: recordingTracer() })
       process.on('unhandledRejection', error => console.log('unhandled', error.message, error.cause.code))

@@ -5,7 +5,7 @@ import { once } from 'node:events'
 import { createServer as createHttpServer } from 'node:http'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import { after, describe, it } from 'node:test'
-import { HttpConnection, StaleConnection } from '../src/tracer/http-connection.ts'
+import { HttpConnection, StaleConnection } from '../src/tracer/export/http-connection.ts'
 
 const servers: Server[] = []
 const open = new Set<Socket>()

@@ -36,7 +36,10 @@ import {
 } from '@opentelemetry/sdk-trace-base'
 import express from 'express'
 import opentracing, { type Span, type SpanContext, type Tracer } from 'opentracing'
-import { activeSpan, bindSpan, getSpan, type OnError, withSpan } from '../src/core/index.ts'
+import { activeSpan, bindSpan } from '../src/core/scope.ts'
+import { getSpan } from '../src/core/server/index.ts'
+import type { OnError } from '../src/core/settings/report.ts'
+import { withSpan } from '../src/core/with-span.ts'
 import { tracingErrorMiddleware, tracingMiddleware } from '../src/express/index.ts'
 import { initJaegerTracer } from '../src/jaeger/index.ts'
 import {

@@ -2,12 +2,13 @@
 // importing and dying does.
 
 import assert from 'node:assert/strict'
-import { readdirSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { describe, test } from 'node:test'
 import express from 'express'
 import fastify from 'fastify'
 import Koa from 'koa'
-import { createServerTracing, type ServerTracingOptions } from '../src/core/index.ts'
+import { createServerTracing } from '../src/core/server/index.ts'
+import type { ServerTracingOptions } from '../src/core/server/options.ts'
 import { tracingMiddleware as expressMiddleware } from '../src/express/index.ts'
 import { tracingPlugin } from '../src/fastify/index.ts'
 import { tracingMiddleware as koaMiddleware } from '../src/koa/index.ts'
@@ -16,7 +17,7 @@ import { runProgram, source } from './children.ts'
 import { ask } from './client.ts'
 import { plainServer } from './plain-server.ts'
 
-const framework = { component: 'http', made: 'made(options)', route: () => undefined, read: () => undefined }
+const framework = { component: 'http', usage: 'made(options)', route: () => undefined, read: () => undefined }
 const make = (options: unknown): unknown => createServerTracing(framework, options as never)
 
 type Option = keyof ServerTracingOptions
@@ -220,9 +221,10 @@ test('static tags are clean and bounded, whatever they hold', async () => {
 })
 
 describe('F104: importing', () => {
-  const doors = readdirSync(new URL('../src', import.meta.url), { withFileTypes: true })
-    .filter(entry => entry.isDirectory())
-    .map(({ name }) => name)
+  const manifest = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
+  const doors: string[] = Object.values(manifest.exports as Record<string, { import?: { default: string } }>)
+    .map(entry => entry.import?.default.replace('./dist/', '').replace(/\.js$/, '.ts') ?? '')
+    .filter(file => file !== '')
 
   test('every door: installs no handler, starts no work, changes no global, reads no environment', async () => {
     assert.ok(doors.length >= 6)
@@ -249,7 +251,7 @@ describe('F104: importing', () => {
       const fetch = globalThis.fetch
       const told = {}
       for (const door of ${JSON.stringify(doors)}) {
-        const url = '${source}/' + door + '/index.ts'
+        const url = '${source}/' + door
         const before = await quiet()
         read.length = 0
         await import(url)
@@ -281,7 +283,7 @@ describe('F104: importing', () => {
   test('and using a middleware installs none either; the process ends by itself', async () => {
     const { stdout, stderr, code, ms } = await runProgram(`
       import { recordingTracer } from '${source}/testing/index.ts'
-      import { tracedFetch } from '${source}/fetch/index.ts'
+      import { tracedFetch } from '${source}/outbound/fetch/index.ts'
       import { plainServer } from '${source.replace(/src$/, 'test')}/plain-server.ts'
       const count = () => process.eventNames().reduce((sum, name) => sum + process.listenerCount(name), 0)
       const before = count()

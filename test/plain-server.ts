@@ -1,11 +1,13 @@
 // node:http and core, without any framework: for what concerns core alone.
 
 import http, { type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { createServerTracing, type Framework, type ServerTracingOptions } from '../src/core/index.ts'
+import { createServerTracing } from '../src/core/server/index.ts'
+import type { ServerTracingOptions } from '../src/core/server/options.ts'
+import type { Framework } from '../src/core/server/seam.ts'
 
 const framework: Framework<IncomingMessage> = {
   component: 'http',
-  made: 'plainServer(options)',
+  usage: 'plainServer(options)',
   route: () => undefined,
   read: (request, name) => (request as unknown as Record<string, unknown>)[name],
 }

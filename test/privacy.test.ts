@@ -4,16 +4,17 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { inspect } from 'node:util'
 import fc from 'fast-check'
+import { failureFields } from '../src/core/conventions/error-fields.ts'
 import {
+  cleanLines,
   cleanText,
-  createIsSecret,
-  failureFields,
-  REDACTED,
+  MAX_URL_LENGTH,
+  MAX_VALUE_LENGTH,
   redactText,
   redactUrl,
-} from '../src/core/index.ts'
-import { cleanLines, MAX_URL_LENGTH, MAX_VALUE_LENGTH } from '../src/core/privacy.ts'
-import { createTracedFetch } from '../src/fetch/index.ts'
+} from '../src/core/text/redact.ts'
+import { createIsSecret, REDACTED } from '../src/core/text/secret-keys.ts'
+import { createTracedFetch } from '../src/outbound/fetch/index.ts'
 import { recordingTracer } from '../src/testing/index.ts'
 import semconv from './cases/semconv.json' with { type: 'json' }
 import { ask, eventually, raw } from './client.ts'

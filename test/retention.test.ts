@@ -37,7 +37,7 @@ const program = `
   import { setFlagsFromString } from 'node:v8'
   import { runInNewContext } from 'node:vm'
   import opentracing from 'opentracing'
-  import { activeSpan, bindSpan, withSpan } from '${source}/core/index.ts'
+  import { activeSpan, bindSpan, withSpan } from '${source}/index.ts'
   import { recordingTracer } from '${source}/testing/index.ts'
   import { plainServer } from '${source.replace(/src$/, 'test')}/plain-server.ts'
 

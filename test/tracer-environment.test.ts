@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import opentracing from 'opentracing'
-import { completeOtlp, createEnvironment, type OtlpSettings } from '../src/tracer/environment.ts'
+import { createEnvironment } from '../src/core/settings/environment.ts'
+import { completeOtlp, type OtlpSettings } from '../src/tracer/environment/otlp.ts'
 import {
   createTracer,
   neverSampler,
@@ -400,7 +401,7 @@ describe('jaeger-client', () => {
     assert.equal(serviceName, 'orders')
     assert.deepEqual(
       [resource.region, resource.pod, resource.zone, resource.empty],
-      ['eu', 'pod-7', 'z1', ''],
+      ['eu', 'pod-7', 'z1', undefined],
     )
   })
 
@@ -585,7 +586,7 @@ describe('a value that cannot be understood', () => {
     ['OTEL_BSP_EXPORT_TIMEOUT', 'x', /^"x" is not understood; instead: 30000$/],
     ['OTEL_BSP_MAX_QUEUE_SIZE', '1.5', /^"1.5" is not understood; instead: 8192$/],
     ['OTEL_BSP_MAX_EXPORT_BATCH_SIZE', '0', /^"0" is not understood; instead: 512$/],
-    ['JAEGER_TAGS', 'nothing', /instead: none of its tags$/],
+    ['JAEGER_TAGS', 'nothing', /^'nothing' is not of the form key=value; it is left out$/],
     ['JAEGER_DISABLED', '1', /^"1" is not understood; instead: false$/],
     [
       'JAEGER_SAMPLER_TYPE',

@@ -4,8 +4,9 @@ import assert from 'node:assert/strict'
 import { createServer } from 'node:net'
 import { after, describe, it } from 'node:test'
 import opentracing from 'opentracing'
-import { activeSpan, withSpan } from '../src/core/index.ts'
-import { createTracedFetch } from '../src/fetch/index.ts'
+import { activeSpan } from '../src/core/scope.ts'
+import { withSpan } from '../src/core/with-span.ts'
+import { createTracedFetch } from '../src/outbound/fetch/index.ts'
 import {
   createTracer,
   type LeanTracer,
@@ -414,7 +415,7 @@ describe('an exporter of the user', () => {
     await posts.close()
   })
 
-  it('gets the very spans that otlpExporter knows; copies are refused', async () => {
+  it('spread copies have none of the spans’ getters: otlpExporter refuses them and says what to do', async () => {
     const collector = await startCollector()
     const otlp = otlpExporter({ url: collector.url })
     const failures: string[] = []
@@ -431,7 +432,7 @@ describe('an exporter of the user', () => {
     })
     makeSpans(tracer, 1)
     await tracer.close()
-    assert.match(failures[0] ?? '', /not as copies/)
+    assert.match(failures[0] ?? '', /hand spans on as they came/)
     await collector.close()
   })
 })

@@ -1,6 +1,7 @@
 // A tracer whose spans are encoded as for the wire, decoded by the official definitions, and looked at.
 
 import assert from 'node:assert/strict'
+import { OtlpProtobuf } from '../src/tracer/export/otlp-protobuf.ts'
 import {
   createTracer,
   type Exporter,
@@ -10,9 +11,6 @@ import {
   otlpExporter,
   type TracerOptions,
 } from '../src/tracer/index.ts'
-import { OtlpParcel } from '../src/tracer/otlp-parcel.ts'
-import { OtlpProtobuf } from '../src/tracer/otlp-protobuf.ts'
-import { ours } from '../src/tracer/span.ts'
 import { type Collector, type DecodedSpan, decodeProtobuf, startCollector } from './otlp-collector.ts'
 
 /** A tracer, what it has exported, and what it has reported. */
@@ -33,13 +31,11 @@ export function newWorld(options: TracerOptions = {}): World {
     start({ resource, semanticConventions = 'opentelemetry' }) {
       encoder = new OtlpProtobuf(resource, semanticConventions)
     },
-    export(batch, job) {
+    export(batch) {
       finished.push(...batch)
-      const parcel = new OtlpParcel(encoder as OtlpProtobuf, async body => {
-        spans.push(...decodeProtobuf(body).spans)
-      })
-      for (const span of ours(batch)) parcel.add(span)
-      return parcel.send(job)
+      const { body, leftOut } = (encoder as OtlpProtobuf).encode(batch)
+      spans.push(...decodeProtobuf(body).spans)
+      return leftOut
     },
   }
   const tracer = createTracer({

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import opentracing, { Span, type SpanOptions, type Tracer } from 'opentracing'
-import { createTracedFetch } from '../src/fetch/index.ts'
+import { createTracedFetch } from '../src/outbound/fetch/index.ts'
 import { createTracer, type LeanTracer } from '../src/tracer/index.ts'
 import { plainServer } from './plain-server.ts'
 

@@ -5,9 +5,11 @@ import http, { type IncomingMessage } from 'node:http'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import opentracing from 'opentracing'
-import { activeSpan, bindSpan, type ServerTracingOptions, withSpan } from '../src/core/index.ts'
-import { createReport, messageOf } from '../src/core/trouble.ts'
-import { createTracedFetch } from '../src/fetch/index.ts'
+import { activeSpan, bindSpan } from '../src/core/scope.ts'
+import type { ServerTracingOptions } from '../src/core/server/options.ts'
+import { createReport, messageOf } from '../src/core/settings/report.ts'
+import { withSpan } from '../src/core/with-span.ts'
+import { createTracedFetch } from '../src/outbound/fetch/index.ts'
 import { recordingTracer } from '../src/testing/index.ts'
 import { runProgram, source } from './children.ts'
 import { ask, eventually, raw } from './client.ts'
@@ -248,7 +250,7 @@ test('F032-F043: by default a failure is one process warning of the type Tracing
   const { stdout, stderr, code } = await runProgram(`
     import { faultyTracer } from '${source.replace(/src$/, 'test')}/faulty-tracer.ts'
     import { plainServer } from '${source.replace(/src$/, 'test')}/plain-server.ts'
-    import { withSpan } from '${source}/core/index.ts'
+    import { withSpan } from '${source}/index.ts'
     const seen = { warnings: [], unhandled: [], bodies: [] }
     process.on('warning', warning => seen.warnings.push(warning.name + ' ' + warning.code + ' ' + warning.message))
     process.on('unhandledRejection', error => seen.unhandled.push(String(error)))

@@ -4,8 +4,10 @@ import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import opentracing, { type Span } from 'opentracing'
-import { currentScope } from '../src/core/context.ts'
-import { activeSpan, bindSpan, NOOP_SPAN, traced, type WithSpanOptions, withSpan } from '../src/core/index.ts'
+import { NOOP_SPAN } from '../src/core/noop.ts'
+import { activeSpan, bindSpan, currentScope } from '../src/core/scope.ts'
+import { traced } from '../src/core/traced.ts'
+import { type WithSpanOptions, withSpan } from '../src/core/with-span.ts'
 import { type RecordedSpan, type RecordingTracer, recordingTracer } from '../src/testing/index.ts'
 import { runProgram, source } from './children.ts'
 
@@ -307,7 +309,7 @@ describe('what comes back', () => {
     const { stdout, stderr } = await runProgram(
       `
       import opentracing from 'opentracing'
-      import { withSpan } from '${source}/core/index.ts'
+      import { withSpan } from '${source}/index.ts'
       import { recordingTracer } from '${source}/testing/index.ts'
       if (process.env.TRACED) opentracing.initGlobalTracer(recordingTracer())
       const told = []

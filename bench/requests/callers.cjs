@@ -3,7 +3,7 @@
 //   inside(run)  a span, or a context, in which calls are made   fetch(url)   one call
 //   flush()      sends what waits
 
-const { resolve } = require('node:path')
+const { entry } = require('./entry.cjs')
 const byHand = require('./by-hand.cjs')
 const { JAEGER_FLUSH, jaegerTracer, openTelemetryProvider, ownTracer, pause } = require('./tracers.cjs')
 
@@ -65,8 +65,8 @@ const callers = {
 }
 
 function ours(dist, tracer) {
-  const { withSpan } = require(resolve(dist, 'core/index.js'))
-  const { createTracedFetch } = require(resolve(dist, 'fetch/index.js'))
+  const { withSpan } = require(entry(dist, ''))
+  const { createTracedFetch } = require(entry(dist, 'fetch'))
   const fetch = createTracedFetch()
   return { inside: run => withSpan('work', run), fetch: url => fetch(url), flush: () => tracer?.flush() }
 }

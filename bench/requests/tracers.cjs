@@ -1,6 +1,6 @@
 // Tracers that export to the collectors beside the servers, each as its documentation sets it up.
 
-const { resolve } = require('node:path')
+const { entry } = require('./entry.cjs')
 
 const SERVICE = 'bench'
 
@@ -10,7 +10,7 @@ const DATADOG_FLUSH = 2200
 const pause = milliseconds => new Promise(done => setTimeout(done, milliseconds))
 
 function ownTracer(dist, ports, options) {
-  const { createTracer, otlpExporter } = require(resolve(dist, 'tracer/index.js'))
+  const { createTracer, otlpExporter } = require(entry(dist, 'tracer'))
   const exporter = otlpExporter({ url: `http://127.0.0.1:${ports.otlp}/v1/traces` })
   return createTracer({ serviceName: SERVICE, exporter, ...options })
 }

@@ -4,7 +4,7 @@
 //   fetch(url, request)  the call to the next service   flush()    sends what waits
 // `header` is the trace header that its requests bring (default: traceparent), `sampled: false` what that decides.
 
-const { resolve } = require('node:path')
+const { entry } = require('./entry.cjs')
 const byHand = require('./by-hand.cjs')
 const {
   DATADOG_FLUSH,
@@ -44,7 +44,7 @@ const variants = {
     label: 'ours with jaeger-client, UDP',
     spans: true,
     make: (framework, { dist, ports }) => {
-      const { initJaegerTracer } = require(resolve(dist, 'jaeger/index.js'))
+      const { initJaegerTracer } = require(entry(dist, 'jaeger'))
       const tracer = initJaegerTracer({
         serviceName: SERVICE,
         sampler: { type: 'const', param: 1 },
@@ -57,7 +57,7 @@ const variants = {
     label: 'ours over the OpenTelemetry SDK, OTLP protobuf',
     spans: true,
     make: (framework, { dist, ports }) => {
-      const { openTelemetryTracer } = require(resolve(dist, 'opentelemetry/index.js'))
+      const { openTelemetryTracer } = require(entry(dist, 'opentelemetry'))
       const tracerProvider = openTelemetryProvider(ports)
       const tracer = openTelemetryTracer({ tracerProvider })
       return { ...ours(framework, dist, { tracer }), flush: () => tracerProvider.forceFlush() }
@@ -123,8 +123,8 @@ const variants = {
 }
 
 function ours(framework, dist, options) {
-  const adapter = require(resolve(dist, framework, 'index.js'))
-  const { createTracedFetch } = require(resolve(dist, 'fetch/index.js'))
+  const adapter = require(entry(dist, framework))
+  const { createTracedFetch } = require(entry(dist, 'fetch'))
   const fetch = createTracedFetch()
   const begin = {
     express: app => app.use(adapter.tracingMiddleware(options)),

@@ -1,22 +1,14 @@
 // Express 4 and 5.
 
 import type { ErrorRequestHandler, Request, RequestHandler } from 'express'
-import {
-  createServerTracing,
-  type Framework,
-  get,
-  getHandling,
-  type ServerTracingOptions,
-  settingPrototypesLosesShapes,
-} from '../core/index.ts'
+import { createServerTracing, type Framework, getHandling, type ServerTracingOptions } from '../adapter.ts'
 import { paramsOf, routeOf } from './route.ts'
 
-export type { ServerTracingOptions } from '../core/index.ts'
+export type { ServerTracingOptions } from '../adapter.ts'
 
 const express: Framework<Request> = {
   component: 'express',
-  made: 'tracingMiddleware(options)',
-  losesShapes: settingPrototypesLosesShapes,
+  usage: 'tracingMiddleware(options)',
   route: ({ request }) => routeOf(request),
   read: (request, name) =>
     name === 'params' ? paramsOf(request) : (request as unknown as Record<string, unknown>)[name],
@@ -35,8 +27,7 @@ const express: Framework<Request> = {
 export function tracingMiddleware(options?: ServerTracingOptions<Request>): RequestHandler {
   const tracing = createServerTracing(express, options)
   return function tracingMiddleware(req, res, next) {
-    const target = settingPrototypesLosesShapes ? get(req, 'originalUrl') : req.originalUrl
-    tracing.begin({ req, res, target, request: req }).run(next)
+    tracing.begin({ req, res, target: req.originalUrl, request: req }).run(next)
   }
 }
 

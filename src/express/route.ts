@@ -2,7 +2,6 @@
 // the concrete text of a mounted prefix (`/tenants/42`), and both it and `req.params` are put back when an error passes
 // by. So the way from the app to the route is found once, and followed with the path of each request.
 
-import { get, settingPrototypesLosesShapes } from '../core/index.ts'
 import {
   decode,
   type Layer,
@@ -23,28 +22,18 @@ interface App {
   readonly router?: { stack?: readonly Layer[] }
 }
 
-/** What is read of an Express request; where it has lost its shape, at once (core/apart.ts). */
+/** What is read of an Express request. */
 interface RoutedRequest {
-  readonly route: Route | undefined
-  readonly baseUrl: string | undefined
+  readonly route?: Route | undefined
+  readonly baseUrl?: string | undefined
   readonly url: string
-  readonly app: App | undefined
-}
-
-function read(of: object): RoutedRequest {
-  const request = of as RoutedRequest
-  if (!settingPrototypesLosesShapes) return request
-  return {
-    route: get(request, 'route'),
-    baseUrl: get(request, 'baseUrl'),
-    url: get(request, 'url'),
-    app: get(request, 'app'),
-  }
+  readonly app?: App | undefined
+  readonly params?: object
 }
 
 /** The template with all mounted prefixes: `/tenants/:tenant/users/:id`; undefined when no route matched. */
 export function routeOf(of: object): string | undefined {
-  const request = read(of)
+  const request = of as RoutedRequest
   const { route } = request
   if (route?.path === undefined) return undefined
   if (isOnTop(request, route)) return templateOf(route.path, pathOf(request))
@@ -54,9 +43,8 @@ export function routeOf(of: object): string | undefined {
 
 /** The parameters of the route and of the mounted prefixes before it, as Koa's and Fastify's routers give them. */
 export function paramsOf(of: object): object | undefined {
-  const { params } = of as { params?: object }
-  const request = read(of)
-  const { route } = request
+  const request = of as RoutedRequest
+  const { params, route } = request
   return route === undefined ? params : { ...trailOf(request, route).params, ...params }
 }
 

@@ -9,10 +9,10 @@ import {
   getHandling,
   type ServerTracing,
   type ServerTracingOptions,
-} from '../core/index.ts'
+} from '../adapter.ts'
 import { createConfigReader, type RouteConfig } from './route.ts'
 
-export type { ServerTracingOptions } from '../core/index.ts'
+export type { ServerTracingOptions } from '../adapter.ts'
 
 /** The options that a route may have of its own, in `config: { tracing: { ... } }`; `false` leaves the route untraced. */
 export type RouteTracingOptions = Omit<ServerTracingOptions<FastifyRequest>, 'tracer' | 'ignore' | 'onError'>
@@ -26,7 +26,7 @@ declare module 'fastify' {
 
 const fastify: Framework<FastifyRequest> = {
   component: 'fastify',
-  made: 'tracingPlugin options',
+  usage: 'tracingPlugin options',
   route: ({ request, route }) => (request.is404 ? undefined : route),
   read: (request, name) => (request as unknown as Record<string, unknown>)[name],
 }
@@ -51,7 +51,7 @@ const tracing: FastifyPluginAsync<ServerTracingOptions<FastifyRequest>> = async 
     }
     let made = own.get(given)
     if (made === undefined) {
-      const route = { ...fastify, made: 'config.tracing of a route' }
+      const route = { ...fastify, usage: 'config.tracing of a route' }
       createServerTracing(route, given)
       made = createServerTracing(route, {
         ...options,

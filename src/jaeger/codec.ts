@@ -1,7 +1,7 @@
 // Between what travels and what jaeger-client makes of it: our TraceContext to its SpanContext, and back.
 
 import opentracing, { type Span, type SpanContext, type SpanOptions } from 'opentracing'
-import { padTraceId } from '../core/index.ts'
+import { padTraceId } from '../core/conventions/operation-name.ts'
 import {
   type Propagation,
   type TraceContext,

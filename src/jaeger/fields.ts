@@ -1,6 +1,7 @@
 // What each option accepts, and which environment variables of jaeger-client may stand in for it.
 
-import { type Checks, checkOptions, type Report, show } from '../core/index.ts'
+import { type Checks, checkOptions, show } from '../core/settings/check-options.ts'
+import type { Report } from '../core/settings/report.ts'
 import type { JaegerLogger, JaegerOptions, JaegerReporterOptions, JaegerSamplerOptions } from './options.ts'
 
 interface Field {

@@ -2,7 +2,7 @@
 // https://github.com/jaegertracing/jaeger-client-node#environment-variables
 
 import type { SocketType } from 'node:dgram'
-import type { OnError } from '../core/index.ts'
+import type { OnError } from '../core/settings/report.ts'
 import type { PropagationOptions } from '../propagation/index.ts'
 
 /** Which traces are kept. */

@@ -2,7 +2,7 @@
 // in for jaeger-client's own reporter and senders, whose timer and requests hold the process, whose queue has no bound
 // and whose UDP packets grow too large in a burst.
 
-import type { Report } from '../core/index.ts'
+import type { Report } from '../core/settings/report.ts'
 import type { Sender } from './sender.ts'
 import type { ReporterSettings } from './settings.ts'
 import { createEncoder, type Encoder } from './thrift.ts'

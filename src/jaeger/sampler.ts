@@ -1,7 +1,7 @@
 // Which traces are kept: jaeger-client's samplers, asked only when the caller has not decided already, and the remote
 // one fed by a poll of ours that cannot hold the process.
 
-import type { Report } from '../core/index.ts'
+import type { Report } from '../core/settings/report.ts'
 import { takeOver } from './codec.ts'
 import { createAgent, exchange } from './http.ts'
 import { type VendorLogger, type VendorSampler, vendor } from './vendor.ts'

@@ -1,7 +1,7 @@
 // Where batches go: a Jaeger agent over UDP, or a collector over HTTP.
 
 import dgram, { type Socket, type SocketType } from 'node:dgram'
-import type { Report } from '../core/index.ts'
+import type { Report } from '../core/settings/report.ts'
 import { createAgent, exchange } from './http.ts'
 import type { ReporterSettings } from './settings.ts'
 import type { Envelope } from './thrift.ts'

@@ -2,7 +2,8 @@
 
 import type { SocketType } from 'node:dgram'
 import { unescape as decode } from 'node:querystring'
-import { createReport, type Report, show } from '../core/index.ts'
+import { show } from '../core/settings/check-options.ts'
+import { createReport, type Report } from '../core/settings/report.ts'
 import { bracket, check, fill, isObject, REPORTER, SAMPLER, TOP, withScheme } from './fields.ts'
 import type { JaegerLogger, JaegerOptions, JaegerReporterOptions, JaegerSamplerOptions } from './options.ts'
 import type { SamplerSettings } from './sampler.ts'

@@ -3,7 +3,9 @@
 // https://github.com/jaegertracing/jaeger-idl/blob/main/thrift/jaeger.thrift
 
 import opentracing from 'opentracing'
-import { cleanText, failureFields, MAX_NAME_LENGTH } from '../core/index.ts'
+import { failureFields } from '../core/conventions/error-fields.ts'
+import { MAX_NAME_LENGTH } from '../core/conventions/operation-name.ts'
+import { cleanText } from '../core/text/redact.ts'
 import { BOOL, Bytes, DOUBLE, I32, I64, LIST, STOP, STRING, STRUCT } from './bytes.ts'
 import type { VendorContext, VendorSpan, VendorTag } from './vendor.ts'
 

@@ -2,21 +2,14 @@
 
 import { Stream } from 'node:stream'
 import type { Context, Middleware } from 'koa'
-import {
-  createServerTracing,
-  type Framework,
-  type Handling,
-  type ServerTracingOptions,
-} from '../core/index.ts'
+import { createServerTracing, type Framework, type Handling, type ServerTracingOptions } from '../adapter.ts'
 import { noteMounts, routeOf } from './route.ts'
 
-export type { ServerTracingOptions } from '../core/index.ts'
+export type { ServerTracingOptions } from '../adapter.ts'
 
 const koa: Framework<Context> = {
   component: 'koa',
-  made: 'tracingMiddleware(options)',
-  // That of on-finished, which remembers itself in whose context each callback was given to it.
-  finishListeners: 1,
+  usage: 'tracingMiddleware(options)',
   route: ({ request }) => routeOf(request),
   read: (ctx, name) =>
     (ctx.request as unknown as Record<string, unknown>)[name] ?? ctx[name] ?? ctx.state?.[name],

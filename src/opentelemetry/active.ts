@@ -10,7 +10,7 @@ import {
   trace,
 } from '@opentelemetry/api'
 import type { Span, SpanContext } from 'opentracing'
-import { createReport } from '../core/index.ts'
+import { createReport } from '../core/settings/report.ts'
 import type { TraceContext } from '../propagation/index.ts'
 import { type BridgedContext, toBridged } from './context.ts'
 import { BridgedSpan } from './span.ts'

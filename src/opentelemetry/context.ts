@@ -13,7 +13,7 @@ import opentracing, {
   type SpanContext,
   type SpanOptions as SpanFields,
 } from 'opentracing'
-import type { Report } from '../core/index.ts'
+import type { Report } from '../core/settings/report.ts'
 import type { TraceContext } from '../propagation/index.ts'
 import { fromForeign } from '../tracer/context.ts'
 

@@ -2,10 +2,10 @@
 
 import { type Attributes, type Span as OtelSpan, type SpanKind, SpanStatusCode } from '@opentelemetry/api'
 import opentracing, { type SpanContext, type Tracer } from 'opentracing'
-import type { Report } from '../core/index.ts'
-import type { SemanticConventions } from '../tracer/attributes.ts'
-import { toEvent } from '../tracer/events.ts'
-import { type TagValue, toName } from '../tracer/value.ts'
+import type { SemanticConventions } from '../core/conventions/otel-attributes.ts'
+import { toEvent } from '../core/conventions/otel-events.ts'
+import { type TagValue, toName } from '../core/conventions/tag-value.ts'
+import type { Report } from '../core/settings/report.ts'
 import type { BridgedContext } from './context.ts'
 import { MAX_NAME_LENGTH, MAX_VALUE_LENGTH, type Tags, toAttribute, toFields } from './tags.ts'
 

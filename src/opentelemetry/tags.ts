@@ -2,17 +2,18 @@
 // they say together (a late `error` or status code). The words are those of our own tracer: one table for both.
 
 import type { Attributes, AttributeValue } from '@opentelemetry/api'
-import { failureFields, type Report } from '../core/index.ts'
+import { failureFields } from '../core/conventions/error-fields.ts'
 import {
   type AttributeName,
   type AttributeSink,
   type SemanticConventions,
   type SpanFacts,
   writeAttributes,
-} from '../tracer/attributes.ts'
-import type { SpanLog } from '../tracer/exporter.ts'
-import { NO_NAMES, type TagShape } from '../tracer/shape.ts'
-import { type TagValue, toName, toTagValue } from '../tracer/value.ts'
+} from '../core/conventions/otel-attributes.ts'
+import { NO_NAMES, type TagShape } from '../core/conventions/tag-shape.ts'
+import { type TagValue, toName, toTagValue } from '../core/conventions/tag-value.ts'
+import type { Report } from '../core/settings/report.ts'
+import type { SpanLog } from '../tracer/export/exporter.ts'
 
 /** The longest text that is handed on, in UTF-16 units. */
 export const MAX_VALUE_LENGTH = 8192
@@ -34,7 +35,7 @@ export class Tags {
   #surplus: Attributes | undefined
   /** What OpenTelemetry was told at the start. */
   #told: Attributes | undefined
-  #failure: { logs: [SpanLog] } | undefined
+  readonly #failures: SpanLog[] = []
 
   constructor(conventions: SemanticConventions) {
     this.#conventions = conventions
@@ -66,7 +67,7 @@ export class Tags {
 
   /** Remembers the log of an error, for `error.type` and the status. */
   fail(log: SpanLog): void {
-    this.#failure ??= { logs: [log] }
+    if (this.#failures.length === 0) this.#failures.push(log)
   }
 
   atStart(): Translation {
@@ -87,7 +88,7 @@ export class Tags {
     const sink = new Sink(this.#told)
     let shape: TagShape = NO_NAMES
     for (const name of this.#values.keys()) shape = shape.known(name) ?? shape.with(name)
-    const source = { shape, values: [...this.#values.values()], extra: this.#failure }
+    const source = { shape, values: [...this.#values.values()], logs: this.#failures }
     const facts = writeAttributes(source, this.#conventions, sink)
     if (this.#surplus !== undefined) Object.assign(sink.attributes, this.#surplus)
     this.#surplus = undefined

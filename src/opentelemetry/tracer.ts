@@ -15,17 +15,18 @@ import opentracing, {
   type SpanOptions as SpanFields,
   type Tracer,
 } from 'opentracing'
-import { createReport, type OnError, type Report } from '../core/index.ts'
+import type { SemanticConventions } from '../core/conventions/otel-attributes.ts'
+import { toName } from '../core/conventions/tag-value.ts'
+import { type Checks, checkOptions } from '../core/settings/check-options.ts'
+import { aFunction, aText, oneOf } from '../core/settings/option-kinds.ts'
+import { createReport, type OnError, type Report } from '../core/settings/report.ts'
+import { readCarrier, writeCarrier } from '../propagation/carriers.ts'
 import {
   createPropagation,
   type MigrationMeter,
   type Propagation,
   type PropagationOptions,
 } from '../propagation/index.ts'
-import type { SemanticConventions } from '../tracer/attributes.ts'
-import { readCarrier, writeCarrier } from '../tracer/carriers.ts'
-import { aFunction, aText, type Checks, checkOptions, oneOf } from '../tracer/checks.ts'
-import { toName } from '../tracer/value.ts'
 import { contextBelow } from './active.ts'
 import { type BridgedContext, fromOutside, ofNewSpan, relate, toBridged } from './context.ts'
 import { BridgedSpan, type Owner, toKind, toTime } from './span.ts'
@@ -79,7 +80,7 @@ const CHECKS: Checks<OpenTelemetryTracerOptions> = {
  * app.use(tracingMiddleware({ tracer }))
  */
 export function openTelemetryTracer(options?: OpenTelemetryTracerOptions): OpenTelemetryTracer {
-  checkOptions('openTelemetryTracer(options)', '', CHECKS, options)
+  checkOptions('openTelemetryTracer(options)', CHECKS, options)
   const {
     tracerProvider = trace,
     name = 'tracing-middleware',

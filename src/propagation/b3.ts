@@ -1,9 +1,9 @@
 // B3, single header and several. https://github.com/openzipkin/b3-propagation
 
 import type { TraceContext } from './context.ts'
-import { firstValid, type Make, newContext, type TraceFormat } from './formats.ts'
+import { firstValid, type Make, newContext, type TraceFormat } from './format.ts'
+import { first, trimmed } from './header-text.ts'
 import { isId, narrowTraceId, readIds, words } from './ids.ts'
-import { first, trimmed } from './texts.ts'
 
 const DASH = 45
 

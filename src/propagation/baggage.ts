@@ -1,8 +1,8 @@
 // W3C Baggage, and the limits that baggage of every format keeps. https://www.w3.org/TR/baggage/
 
-import type { Format } from './formats.ts'
+import type { Format } from './format.ts'
+import { joined, type Texts, trimmed } from './header-text.ts'
 import { BAGGAGE_OCTET, BAGGAGE_PLAIN, consistsOf, decodePercent, encodePercent, TOKEN } from './percent.ts'
-import { joined, type Texts, trimmed } from './texts.ts'
 
 /** The draft's limits (3.3.2): so much must pass, and what is over it is dropped by whole members. */
 export const MAX_MEMBERS = 64

@@ -2,9 +2,9 @@
 
 import { b3, b3multi } from './b3.ts'
 import { baggage } from './baggage.ts'
-import type { FormatName } from './carrier.ts'
 import type { TraceContext } from './context.ts'
-import { type Make, newContext, type TraceFormat, type WritableCarrier } from './formats.ts'
+import type { FormatName } from './find-headers.ts'
+import { type Make, newContext, type TraceFormat, type WritableCarrier } from './format.ts'
 import { type Caller, createCounters, type MigrationMeter } from './meter.ts'
 import { type PropagationOptions, type PropagationSettings, resolvePropagation } from './options.ts'
 import { createRead } from './reader.ts'
@@ -12,9 +12,9 @@ import { tracecontext } from './tracecontext.ts'
 import { uberTraceId } from './uber-trace-id.ts'
 import { createWrite } from './writer.ts'
 
-export type { FormatName } from './carrier.ts'
 export type { TraceContext } from './context.ts'
-export type { Make, WritableCarrier } from './formats.ts'
+export type { FormatName } from './find-headers.ts'
+export type { Make, WritableCarrier } from './format.ts'
 export { toId } from './ids.ts'
 export type { CallerCounts, FormatCounts, IncomingCounts, MeterReading, MigrationMeter } from './meter.ts'
 export {

@@ -1,6 +1,6 @@
 // The migration meter: which format still does a job, and who still sends it. Plain counters on the request path.
 
-import type { FormatName } from './carrier.ts'
+import type { FormatName } from './find-headers.ts'
 import { writeReport } from './report.ts'
 
 /** What was counted of one format in one direction. Every count but `dropped` is of carriers (requests, messages). */

@@ -1,6 +1,6 @@
 // The option `propagation`, the same everywhere, checked once.
 
-import type { FormatName } from './carrier.ts'
+import type { FormatName } from './find-headers.ts'
 
 /** Which trace headers are read and written: the option `propagation` of everything that makes a tracer. */
 export interface PropagationOptions {

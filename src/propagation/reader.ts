@@ -1,9 +1,9 @@
 // Reading a carrier: every listed format is asked, the first valid one tells the trace, and all of it is counted.
 
 import { type Gathered, gather, readBaggage } from './baggage.ts'
-import { createFind, type FormatName, type Headers, onlyKey } from './carrier.ts'
 import type { TraceContext } from './context.ts'
-import { type Make, newContext, type TraceFormat } from './formats.ts'
+import { createFind, type FormatName, type Headers, onlyKey } from './find-headers.ts'
+import { type Make, newContext, type TraceFormat } from './format.ts'
 import type { Caller, CallerCounts, Counters } from './meter.ts'
 import { readDebugId, readUberctx } from './uberctx.ts'
 

@@ -1,6 +1,6 @@
 // The meter's page of text.
 
-import type { FormatName } from './carrier.ts'
+import type { FormatName } from './find-headers.ts'
 import type { CallerCounts, FormatCounts, IncomingCounts, MeterReading } from './meter.ts'
 
 const NAMED_CALLERS = 5

@@ -1,9 +1,9 @@
 // W3C Trace Context, level 1 and 2: `traceparent` and `tracestate`. https://www.w3.org/TR/trace-context-2/
 
 import type { TraceContext } from './context.ts'
-import { type Make, newContext, type TraceFormat } from './formats.ts'
+import { type Make, newContext, type TraceFormat } from './format.ts'
+import { joined, type Texts, trimmed } from './header-text.ts'
 import { lowerHexDigit, readIds, words } from './ids.ts'
-import { joined, type Texts, trimmed } from './texts.ts'
 import { readTracestate, writeTracestate } from './tracestate.ts'
 
 const LENGTH = 55

@@ -2,7 +2,7 @@
 // We write ours for a debug trace alone, since `traceparent` has no debug flag.
 
 import type { TraceContext } from './context.ts'
-import { trimmed } from './texts.ts'
+import { trimmed } from './header-text.ts'
 
 const MAX_MEMBERS = 32
 const MAX_KEY_LENGTH = 256

@@ -1,10 +1,10 @@
 // Jaeger's own format, as jaeger-client reads and writes it, but strict about what an id is.
 // https://www.jaegertracing.io/sdk-migration/#propagation-format
 
-import { firstValid, type Make, newContext, type TraceFormat } from './formats.ts'
+import { firstValid, type Make, newContext, type TraceFormat } from './format.ts'
+import { trimmed } from './header-text.ts'
 import { hexDigit, narrowTraceId, readIds, toId, words } from './ids.ts'
 import { decodePercent } from './percent.ts'
-import { trimmed } from './texts.ts'
 import { writeUberctx } from './uberctx.ts'
 
 /** 32 + 16 + 16 digits of ids, two of flags, and three colons that may be percent-encoded. */

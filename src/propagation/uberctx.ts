@@ -2,12 +2,12 @@
 // https://www.jaegertracing.io/sdk-migration/#propagation-format
 
 import { addMember, type Gathered, isVisible, MAX_BYTES, MAX_MEMBERS, readList } from './baggage.ts'
-import type { Headers } from './carrier.ts'
 import type { TraceContext } from './context.ts'
-import type { WritableCarrier } from './formats.ts'
+import type { Headers } from './find-headers.ts'
+import type { WritableCarrier } from './format.ts'
+import { first, joined, type Texts, trimmed } from './header-text.ts'
 import type { FormatCounts } from './meter.ts'
 import { consistsOf, decodePercent, encodePercent, TOKEN, URI_PLAIN } from './percent.ts'
-import { first, joined, type Texts, trimmed } from './texts.ts'
 
 const PREFIX = 'uberctx-'
 

@@ -1,8 +1,8 @@
 // Writing a carrier: every listed format gets the same ids.
 
-import { createFind, type Find } from './carrier.ts'
 import type { TraceContext } from './context.ts'
-import type { Format, TraceFormat, WritableCarrier } from './formats.ts'
+import { createFind, type Find } from './find-headers.ts'
+import type { Format, TraceFormat, WritableCarrier } from './format.ts'
 import type { Counters, FormatCounts } from './meter.ts'
 
 /** Writes a context. `encoded`: for HTTP headers, where Jaeger's baggage values are percent-encoded. */

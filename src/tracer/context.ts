@@ -180,10 +180,19 @@ export class LeanSpanContext extends opentracing.SpanContext implements TraceCon
     return this.trace.debugId
   }
 
-  /** For the middleware: whether what starts from here is recorded; undefined: a sampler or rule may want to see its tags. */
-  get isRecorded(): boolean | undefined {
+  /** The middleware's hint: false when nothing that starts from here is recorded; undefined: the sampler may want tags. */
+  get isRecording(): boolean | undefined {
     const { sampled, debugId, recorder } = this.trace
     return debugId === undefined && recorder.obeysCallers ? sampled : undefined
+  }
+
+  /** The flags of W3C Trace Context: bit 0 sampled, bit 1 random. */
+  get traceFlags(): number {
+    return (this.trace.sampled ? 1 : 0) | (this.trace.random ? 2 : 0)
+  }
+
+  get isParentRemote(): boolean {
+    return this.place === BELOW_REMOTE
   }
 
   get baggage(): ReadonlyMap<string, string> | undefined {

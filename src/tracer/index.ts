@@ -1,8 +1,9 @@
 // Our own tracer: an OpenTracing tracer whose cost nobody notices. The public door.
 
-export type { SemanticConventions } from './attributes.ts'
-export type { BatchLimits, DroppedSpans } from './batch.ts'
-export { type ConsoleOptions, consoleExporter } from './console.ts'
+export type { SemanticConventions } from '../core/conventions/otel-attributes.ts'
+export type { TagValue } from '../core/conventions/tag-value.ts'
+export type { JaegerSampler } from './environment/jaeger-words.ts'
+export { type ConsoleOptions, consoleExporter } from './export/console.ts'
 export type {
   ExportAnswer,
   Exporter,
@@ -13,15 +14,16 @@ export type {
   Resource,
   SpanLog,
   SpanReference,
-} from './exporter.ts'
-export type { TlsOptions } from './http-connection.ts'
-export { initTracer, type JaegerConfig, type JaegerConfigOptions } from './jaeger.ts'
-export type { JaegerSampler } from './jaeger-settings.ts'
+} from './export/exporter.ts'
+export type { TlsOptions } from './export/http-connection.ts'
+export { type OtlpOptions, otlpExporter } from './export/otlp.ts'
+export { type ZipkinOptions, zipkinExporter } from './export/zipkin.ts'
+export type { BatchLimits, DroppedSpans } from './export-queue.ts'
+export { initTracer, type JaegerConfig, type JaegerConfigOptions } from './jaeger-config.ts'
 export type { KeepRule, LocalTrace } from './keep.ts'
 export type { TracerOptions } from './options.ts'
-export { type OtlpOptions, otlpExporter } from './otlp.ts'
-export { type RemoteSamplerOptions, remoteSampler } from './remote-sampler.ts'
-export { rulesSampler, type SamplingRule } from './rules.ts'
+export { type RemoteSamplerOptions, remoteSampler } from './sampling/remote-sampler.ts'
+export { rulesSampler, type SamplingRule } from './sampling/rules.ts'
 export {
   alwaysSampler,
   neverSampler,
@@ -29,8 +31,6 @@ export {
   ratioSampler,
   type Sampler,
   type SampleState,
-} from './sampler.ts'
+} from './sampling/sampler.ts'
 export type { SpanLimits } from './span.ts'
 export { createTracer, type LeanTracer, type TracerStats } from './tracer.ts'
-export type { TagValue } from './value.ts'
-export { type ZipkinOptions, zipkinExporter } from './zipkin.ts'

@@ -1,12 +1,12 @@
 // The `keep` rule: a second opinion on a trace, when its local root has ended and everything about it is known. Until
 // then its spans wait here, sampled or not.
 
-import { type Report, watch } from '../core/index.ts'
-import { type Batch, weightOf } from './batch.ts'
-import { show } from './checks.ts'
+import { show } from '../core/settings/check-options.ts'
+import { type Report, watch } from '../core/settings/report.ts'
 import type { Waiting } from './context.ts'
-import type { FinishedSpan } from './exporter.ts'
-import type { LeanSpan } from './span.ts'
+import type { FinishedSpan } from './export/exporter.ts'
+import type { ExportQueue } from './export-queue.ts'
+import { type LeanSpan, weightOf } from './span.ts'
 
 /** The part of a trace that this process has seen, when its first span has ended. */
 export interface LocalTrace {
@@ -47,7 +47,7 @@ const NOT_KEPT: Waiting = { verdict: false }
 
 export class Keeper {
   #rule: KeepRule
-  #batch: Batch
+  #queue: ExportQueue
   #report: Report
   #maxSpans: number
   #maxBytes: number
@@ -56,9 +56,9 @@ export class Keeper {
   // In the order of their beginning: when there is too much, the oldest goes first. Its root may never end.
   #traces = new Set<WaitingTrace>()
 
-  constructor(rule: KeepRule, batch: Batch, maxSpans: number, maxBytes: number, report: Report) {
+  constructor(rule: KeepRule, queue: ExportQueue, maxSpans: number, maxBytes: number, report: Report) {
     this.#rule = rule
-    this.#batch = batch
+    this.#queue = queue
     this.#maxSpans = maxSpans
     this.#maxBytes = maxBytes
     this.#report = report
@@ -117,10 +117,10 @@ export class Keeper {
 
   #deliver(span: LeanSpan, verdict: boolean): void {
     if (verdict) {
-      this.#batch.add(span)
+      this.#queue.add(span)
     } else if (span.ctx.trace.sampled === true) {
-      this.#batch.counts.finished++
-      this.#batch.drop('notKept', 1)
+      this.#queue.counts.finished++
+      this.#queue.drop('notKept', 1)
     }
   }
 
@@ -151,6 +151,6 @@ export class Keeper {
 }
 
 function hasError({ shape, values }: LeanSpan): boolean {
-  const error = values?.[shape.names.indexOf('error')]
+  const error = values[shape.names.indexOf('error')]
   return error === true || error === 'true'
 }

@@ -1,39 +1,38 @@
 // What a user may say about the tracer, checked, filled up from the environment and completed once.
 
 import { hostname } from 'node:os'
-import { createReport, type OnError, type Report } from '../core/index.ts'
-import {
-  type PropagationOptions,
-  type PropagationSettings,
-  resolvePropagation,
-} from '../propagation/index.ts'
-import type { SemanticConventions } from './attributes.ts'
-import type { BatchLimits } from './batch.ts'
+import type { SemanticConventions } from '../core/conventions/otel-attributes.ts'
+import { type Checks, checkOptions } from '../core/settings/check-options.ts'
+import { createEnvironment } from '../core/settings/environment.ts'
 import {
   aFlag,
   aFunction,
   aResource,
   aText,
   atLeast,
-  type Checks,
-  checkOptions,
   isObject,
   milliseconds,
   oneOf,
-} from './checks.ts'
+} from '../core/settings/option-kinds.ts'
+import { createReport, type OnError, type Report } from '../core/settings/report.ts'
 import {
-  completeBatch,
-  createEnvironment,
+  type PropagationOptions,
+  type PropagationSettings,
+  resolvePropagation,
+} from '../propagation/index.ts'
+import { completeBatch } from './environment/batch.ts'
+import {
   isDisabledByEnvironment,
-  propagationOfEnvironment,
   resourceOfEnvironment,
-  samplerOfEnvironment,
   serviceNameOfEnvironment,
-} from './environment.ts'
-import type { Exporter, Resource } from './exporter.ts'
+} from './environment/process.ts'
+import { propagationOfEnvironment } from './environment/propagation.ts'
+import { samplerOfEnvironment } from './environment/sampling.ts'
+import type { Exporter, Resource } from './export/exporter.ts'
+import { createOtlpExporter } from './export/otlp.ts'
+import type { BatchLimits } from './export-queue.ts'
 import type { KeepRule } from './keep.ts'
-import { createOtlpExporter } from './otlp.ts'
-import { alwaysSampler, aSampler, type Sampler } from './sampler.ts'
+import { alwaysSampler, aSampler, type Sampler } from './sampling/sampler.ts'
 import type { SpanLimits } from './span.ts'
 
 /** Options of `createTracer`; everything may be left out. An option wins over its environment variable. */
@@ -157,11 +156,11 @@ const BATCH_CHECKS: Checks<BatchLimits> = {
 
 /** @throws TypeError naming the option, the value and the fix */
 export function resolveOptions(options: TracerOptions | undefined): TracerSettings {
-  const made = 'createTracer(options)'
-  checkOptions(made, '', CHECKS, options)
+  const usage = 'createTracer(options)'
+  checkOptions(usage, CHECKS, options)
   const given = options ?? {}
-  checkOptions(made, 'limits.', LIMIT_CHECKS, given.limits)
-  checkOptions(made, 'batch.', BATCH_CHECKS, given.batch)
+  checkOptions(usage, LIMIT_CHECKS, given.limits, { prefix: 'limits.' })
+  checkOptions(usage, BATCH_CHECKS, given.batch, { prefix: 'batch.' })
   const report = createReport(given.onError)
   const env = createEnvironment(report)
   const attributes = resourceOfEnvironment(env)

@@ -1,13 +1,14 @@
-// A span while it runs, and as exporters find it afterwards. Its shape is fixed and small: this is the object that a
-// service makes by the million.
+// A span while it runs, and as exporters read it afterwards. It is small and has fixed fields: a service makes it by the
+// million.
 
 import opentracing, { type SpanContext, type Tracer } from 'opentracing'
-import { RequestFacts } from '../core/index.ts'
-import { now } from './clock.ts'
-import type { LeanSpanContext, Trace } from './context.ts'
-import type { FinishedSpan, SpanLog, SpanReference } from './exporter.ts'
-import { NO_NAMES, TagShape } from './shape.ts'
-import { type TagValue, toName, toTagValue } from './value.ts'
+import { SAMPLING_PRIORITY } from '../core/conventions/tag-names.ts'
+import { NO_NAMES, type TagShape } from '../core/conventions/tag-shape.ts'
+import { type TagValue, toName, toTagValue } from '../core/conventions/tag-value.ts'
+import { isTime, now } from './clock.ts'
+import type { LeanSpanContext } from './context.ts'
+import type { FinishedSpan, SpanLog, SpanReference } from './export/exporter.ts'
+import { applyPriority } from './priority.ts'
 
 /** How much one span may hold; what is more is left out and counted. */
 export interface SpanLimits {
@@ -26,23 +27,19 @@ export interface SpanLimits {
 /** The tracer as a span sees it. */
 export interface Recorder extends Tracer {
   readonly limits: SpanLimits
-  /** A caller that has not sampled has decided: no sampler and no `keep` rule is asked. */
+  /** A caller that has not sampled has decided: neither the sampler nor the `keep` rule is asked. */
   readonly obeysCallers: boolean
-  /** A span that is recorded has ended. */
-  ended(span: LeanSpan): void
+  /** Takes a recorded span that has ended. */
+  onEnd(span: LeanSpan): void
   /** A span was finished a second time. */
-  endedAgain(span: LeanSpan): void
-  /** A span that nobody wanted is wanted after all: `sampling.priority` was set on it. */
-  wanted(span: LeanSpan): void
-  /** What was given to a span could not be read. */
-  failed(place: string, error: unknown): void
+  onEndAgain(span: LeanSpan): void
+  /** `sampling.priority` was set on a span that is not recorded: from now on it is. */
+  onWanted(span: LeanSpan): void
+  /** What user code gave to a span could not be read. */
+  onUnreadable(place: string, error: unknown): void
 }
 
 export const MAX_NAME_LENGTH = 256
-export const SAMPLING_PRIORITY = 'sampling.priority'
-const OPEN = -1
-const RENAMED = -2
-const UNSEEN = new TagShape([], false)
 
 /** What most spans have none of. */
 class Extra {
@@ -58,26 +55,33 @@ export class LeanSpan extends opentracing.Span implements FinishedSpan {
   operationName: string
   /** Monotonic milliseconds. */
   readonly start: number
-  /** The duration in nanoseconds; OPEN or RENAMED, which are below zero, until the span is finished. */
-  nanos: number
-  /** The names of its tags; UNSEEN for a span that nobody will see. */
-  names: TagShape
-  /** The values in their order; or what stands for them until somebody asks. */
-  slots: TagValue[] | RequestFacts | undefined
+  durationNanos: number
+  isFinished: boolean
+  /** Whether tags and logs are kept. */
+  isRecording: boolean
+  /** The names of its tags. */
+  shape: TagShape
+  /** The values of its tags, in the order of the shape's names. */
+  values: TagValue[]
   extra: Extra | undefined
-  /** Where it is in the list of open spans, -1: nowhere; once it waits for its export, about how many bytes it takes. */
-  slot: number
+  /** Where it is in the list of open spans; -1: it is not there. */
+  openIndex: number
+  /** About how many bytes it takes; 0 until it has ended. */
+  weight: number
 
-  constructor(ctx: LeanSpanContext, name: string, start: number, recording: boolean) {
+  constructor(ctx: LeanSpanContext, name: string, start: number, isRecording: boolean) {
     super()
     this.ctx = ctx
     this.operationName = name
     this.start = start
-    this.nanos = OPEN
-    this.names = recording ? NO_NAMES : UNSEEN
-    this.slots = undefined
+    this.durationNanos = 0
+    this.isFinished = false
+    this.isRecording = isRecording
+    this.shape = NO_NAMES
+    this.values = isRecording ? roomForTags() : NO_VALUES
     this.extra = undefined
-    this.slot = -1
+    this.openIndex = -1
+    this.weight = 0
   }
 
   override context(): SpanContext {
@@ -88,61 +92,32 @@ export class LeanSpan extends opentracing.Span implements FinishedSpan {
     return this.ctx.trace.recorder
   }
 
-  get isOpen(): boolean {
-    return this.nanos < 0
-  }
-
-  get isRecording(): boolean {
-    return this.names !== UNSEEN
-  }
-
-  /** Whether setOperationName was called, while it is open: the middleware asks, and then leaves the name alone. */
-  get renamed(): boolean {
-    return this.nanos === RENAMED
-  }
-
   override setOperationName(name: string): this {
-    if (this.isOpen) {
-      this.operationName = toName(name, MAX_NAME_LENGTH)
-      this.nanos = RENAMED
-    }
+    if (!this.isFinished) this.operationName = toName(name, MAX_NAME_LENGTH)
     return this
   }
 
-  /** Takes what stands for its first tags. */
-  takeFacts(facts: RequestFacts): void {
-    this.slots = facts
-  }
-
-  /** Says how the request went; false: the facts have become tags, or these must. */
-  completeFacts(statusCode: number | undefined, route: string | undefined): boolean {
-    const { slots } = this
-    if (!(slots instanceof RequestFacts) || !this.isOpen || typeof statusCode !== 'number') return false
-    slots.statusCode = statusCode
-    slots.route = route
-    return true
-  }
-
-  /** Has it recorded from here on. */
+  /** Records from here on. */
   record(): void {
-    this.names = NO_NAMES
+    this.isRecording = true
+    this.values = roomForTags()
   }
 
   override setTag(key: string, value: unknown): this {
     if (key === SAMPLING_PRIORITY) prioritise(this, value)
-    if (this.isRecording && this.isOpen) putTag(this, this.values, key, value)
+    if (this.isRecording && !this.isFinished) putTag(this, key, value)
     return this
   }
 
   override addTags(tags: Record<string, unknown>): this {
     const priority = tags?.[SAMPLING_PRIORITY]
     if (priority !== undefined) prioritise(this, priority)
-    if (this.isRecording && this.isOpen) putTags(this, tags)
+    if (this.isRecording && !this.isFinished) putTags(this, tags)
     return this
   }
 
   override log(fields: Record<string, unknown>, timestamp?: number): this {
-    if (this.isRecording && this.isOpen) putLog(this, fields, timestamp)
+    if (this.isRecording && !this.isFinished) putLog(this, fields, timestamp)
     return this
   }
 
@@ -151,7 +126,7 @@ export class LeanSpan extends opentracing.Span implements FinishedSpan {
   }
 
   override setBaggageItem(key: string, value: string): this {
-    // A new context: those that were handed out, and the spans of parents and siblings, keep what they have.
+    // A new context: contexts that user code holds, and those of parents and siblings, keep what they have.
     this.ctx = this.ctx.withBaggageItem(
       toName(key, MAX_NAME_LENGTH),
       toName(value, this.ctx.trace.recorder.limits.valueLength),
@@ -164,16 +139,17 @@ export class LeanSpan extends opentracing.Span implements FinishedSpan {
   }
 
   override finish(finishTime?: number): void {
-    if (!this.isOpen) {
-      this.ctx.trace.recorder.endedAgain(this)
-    } else if (!this.isRecording) {
-      this.nanos = 0
-    } else {
-      const end = isTime(finishTime) ? finishTime - this.ctx.trace.anchor : now()
-      // A time from outside may lie before the start: the wall clock was set, or its milliseconds are too coarse.
-      this.nanos = end > this.start ? Math.round((end - this.start) * 1e6) : 0
-      this.ctx.trace.recorder.ended(this)
+    const { trace } = this.ctx
+    if (this.isFinished) {
+      trace.recorder.onEndAgain(this)
+      return
     }
+    this.isFinished = true
+    if (!this.isRecording) return
+    const end = isTime(finishTime) ? finishTime - trace.anchor : now()
+    // A time from user code may lie before the start: the wall clock was set, or its milliseconds are too coarse.
+    this.durationNanos = end > this.start ? Math.round((end - this.start) * 1e6) : 0
+    trace.recorder.onEnd(this)
   }
 
   // From here on: the finished span, as `keep` and exporters read it.
@@ -195,27 +171,13 @@ export class LeanSpan extends opentracing.Span implements FinishedSpan {
   }
 
   get duration(): number {
-    return this.nanos / 1e6
-  }
-
-  /** The names of its tags. */
-  get shape(): TagShape {
-    settle(this)
-    return this.names
-  }
-
-  /** The values of its tags, in the order of the shape's names. */
-  get values(): TagValue[] {
-    settle(this)
-    this.slots ??= roomForTags()
-    return this.slots as TagValue[]
+    return this.durationNanos / 1e6
   }
 
   get tags(): Readonly<Record<string, TagValue>> {
     const tags: Record<string, TagValue> = Object.create(null)
-    const { shape, values } = this
-    shape.names.forEach((name, i) => {
-      tags[name] = values[i] as TagValue
+    this.shape.names.forEach((name, i) => {
+      tags[name] = this.values[i] as TagValue
     })
     return tags
   }
@@ -227,6 +189,30 @@ export class LeanSpan extends opentracing.Span implements FinishedSpan {
   get references(): readonly SpanReference[] {
     return this.extra?.references ?? []
   }
+
+  get droppedTags(): number {
+    return this.extra?.droppedTags ?? 0
+  }
+
+  get droppedLogs(): number {
+    return this.extra?.droppedLogs ?? 0
+  }
+
+  get tracestate(): string | undefined {
+    return this.ctx.trace.tracestate
+  }
+
+  get traceFlags(): number {
+    return this.ctx.traceFlags
+  }
+
+  get isParentRemote(): boolean {
+    return this.ctx.isParentRemote
+  }
+
+  get debug(): boolean {
+    return this.ctx.debug
+  }
 }
 
 /** Where a span keeps what most have none of. */
@@ -235,55 +221,47 @@ export function extraOf(span: LeanSpan): Extra {
   return span.extra
 }
 
+const NO_VALUES: TagValue[] = []
+const NONE = undefined as unknown as TagValue
+
 /** An array that need not grow for the tags that most spans have. */
 function roomForTags(): TagValue[] {
   return [NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE]
 }
 
-const NONE = undefined as unknown as TagValue
-
-/** Makes tags of what stands for them. */
-function settle(span: LeanSpan): void {
-  const { slots } = span
-  if (!(slots instanceof RequestFacts)) return
-  span.slots = undefined
-  putTags(span, slots.toTags())
-}
-
-function putTag(span: LeanSpan, values: TagValue[], name: string, given: unknown): void {
+function putTag(span: LeanSpan, name: string, given: unknown): void {
   const { limits } = span.ctx.trace.recorder
   const value = toTagValue(given, limits.valueLength)
   if (value === undefined) return
-  const known = span.names.known(name)
-  if (known !== undefined && known.size <= limits.tags) {
-    values[known.size - 1] = value
-    span.names = known
+  const next = span.shape.known(name)
+  if (next !== undefined && next.size <= limits.tags) {
+    span.values[next.size - 1] = value
+    span.shape = next
   } else {
-    putNewTag(span, values, toName(name, MAX_NAME_LENGTH), value)
+    putNewTag(span, toName(name, MAX_NAME_LENGTH), value)
   }
 }
 
-/** A tag that is there already, or that no span has had at this place. */
-function putNewTag(span: LeanSpan, values: TagValue[], name: string, value: TagValue): void {
-  const shape = span.names
+/** A tag that the span has already, or that no span has had at this place. */
+function putNewTag(span: LeanSpan, name: string, value: TagValue): void {
+  const { shape, values } = span
   const at = shape.names.indexOf(name)
   if (at !== -1) {
     values[at] = value
   } else if (shape.size < span.ctx.trace.recorder.limits.tags) {
     values[shape.size] = value
-    span.names = shape.known(name) ?? shape.with(name)
+    span.shape = shape.known(name) ?? shape.with(name)
   } else {
     extraOf(span).droppedTags++
   }
 }
 
-/** Sets all of `tags`; one that cannot be read (a getter that throws) ends it. */
+/** Sets all of `tags`, up to the first that cannot be read (a getter that throws). */
 export function putTags(span: LeanSpan, tags: Readonly<Record<string, unknown>>): void {
-  const { values } = span
   try {
-    for (const key in tags) putTag(span, values, key, tags[key])
+    for (const key in tags) putTag(span, key, tags[key])
   } catch (error) {
-    span.ctx.trace.recorder.failed('tags', error)
+    span.ctx.trace.recorder.onUnreadable('tags', error)
   }
 }
 
@@ -305,31 +283,15 @@ function putLog(span: LeanSpan, fields: Record<string, unknown>, timestamp: numb
       extra.logLength += key.length + lengthOf(value)
     }
   } catch (error) {
-    span.ctx.trace.recorder.failed('log', error)
+    span.ctx.trace.recorder.onUnreadable('log', error)
   }
   extra.logs.push({ timestamp: isTime(timestamp) ? timestamp : now() + span.ctx.trace.anchor, fields: kept })
-}
-
-/** `sampling.priority`: above 0 keeps the trace whatever the sampler said, 0 lets go of what is left of it. */
-export function applyPriority(trace: Trace, priority: unknown): void {
-  if (priority === 0 || priority === false) {
-    trace.sampled = false
-    trace.debug = false
-  } else if (priority === true || (typeof priority === 'number' && priority > 0)) {
-    trace.sampled = true
-    trace.debug = true
-  }
 }
 
 function prioritise(span: LeanSpan, priority: unknown): void {
   const { trace } = span.ctx
   applyPriority(trace, priority)
-  if (trace.sampled === true && !span.isRecording && span.isOpen) span.ctx.trace.recorder.wanted(span)
-}
-
-/** Within what 64 bits of nanoseconds can say. */
-export function isTime(time: unknown): time is number {
-  return typeof time === 'number' && time >= 0 && time < 9e12
+  if (trace.sampled === true && !span.isRecording && !span.isFinished) trace.recorder.onWanted(span)
 }
 
 function lengthOf(value: TagValue): number {
@@ -337,8 +299,16 @@ function lengthOf(value: TagValue): number {
   return Array.isArray(value) ? value.reduce((sum: number, item) => sum + lengthOf(item), 8) : 8
 }
 
-/** Spans are encoded from what is inside of them: they have to be the very ones that the tracer handed out. */
-export function ours(spans: readonly FinishedSpan[]): readonly LeanSpan[] {
-  if (spans.every(span => span instanceof LeanSpan)) return spans
-  throw new TypeError('the spans are not those of the tracer: hand them on as they came, not as copies')
+/** About how many bytes an ended span takes, here and on the wire. Counted once: what was added is taken off again. */
+export function weightOf(span: LeanSpan): number {
+  if (span.weight === 0) span.weight = weigh(span)
+  return span.weight
+}
+
+function weigh({ operationName, shape, values, extra }: LeanSpan): number {
+  let weight = 200 + operationName.length
+  for (let i = 0; i < shape.size; i++) weight += 24 + lengthOf(values[i] as TagValue)
+  return extra === undefined
+    ? weight
+    : weight + extra.logLength + 100 * (extra.logs.length + extra.references.length)
 }

@@ -1,31 +1,23 @@
 // Our OpenTracing tracer: who is whose parent, which traces are recorded, and the account of all of it.
 
 import opentracing, { type Span, type SpanContext, type SpanOptions } from 'opentracing'
-import { MAX_URL_LENGTH, type Report, type StartOptions, watch } from '../core/index.ts'
+import { JAEGER_DEBUG_ID, SAMPLING_PRIORITY } from '../core/conventions/tag-names.ts'
+import { toName } from '../core/conventions/tag-value.ts'
+import { show } from '../core/settings/check-options.ts'
+import { type Report, watch } from '../core/settings/report.ts'
 import { joinLifecycle } from '../lifecycle/index.ts'
+import { readCarrier, writeCarrier } from '../propagation/carriers.ts'
 import { type MigrationMeter, openPropagation, type Propagation } from '../propagation/index.ts'
-import { Batch, type DroppedSpans } from './batch.ts'
-import { readCarrier, writeCarrier } from './carriers.ts'
-import { show } from './checks.ts'
-import { epochAnchor, now } from './clock.ts'
+import { epochAnchor, isTime, now } from './clock.ts'
 import { fromOutside, LeanSpanContext, nobody, ofCaller, ofNewSpan, REMOTE, Trace } from './context.ts'
+import { type DroppedSpans, ExportQueue } from './export-queue.ts'
 import { Keeper } from './keep.ts'
-import { OpenSpans } from './open.ts'
+import { OpenSpans } from './open-spans.ts'
 import { resolveOptions, type TracerOptions, type TracerSettings } from './options.ts'
-import { readReferences, toContext } from './parents.ts'
-import { Candidate, type Sampler } from './sampler.ts'
-import {
-  applyPriority,
-  extraOf,
-  isTime,
-  LeanSpan,
-  MAX_NAME_LENGTH,
-  putTags,
-  type Recorder,
-  SAMPLING_PRIORITY,
-  type SpanLimits,
-} from './span.ts'
-import { toName } from './value.ts'
+import { applyPriority } from './priority.ts'
+import { readReferences, toContext } from './references.ts'
+import { Candidate, type Sampler } from './sampling/sampler.ts'
+import { extraOf, LeanSpan, MAX_NAME_LENGTH, putTags, type Recorder, type SpanLimits } from './span.ts'
 
 /** What an operator asks a tracer. All counts are of spans, since the start. */
 export interface TracerStats {
@@ -75,9 +67,7 @@ export function createTracer(options?: TracerOptions): LeanTracer {
   return tracer
 }
 
-const NO_OPTIONS: StartOptions = {}
-/** How many tags a request's facts make at most. */
-const MAX_FACTS = 8
+const NO_OPTIONS: SpanOptions = {}
 const NO_TAGS: Readonly<Record<string, unknown>> = {}
 
 class OurTracer extends opentracing.Tracer implements LeanTracer, Recorder {
@@ -90,11 +80,9 @@ class OurTracer extends opentracing.Tracer implements LeanTracer, Recorder {
   #isClosed = false
   #isDisabled: boolean
   #parentBased: boolean
-  /** Whether a request's facts are within the limits, whatever they say. */
-  readonly #takesFacts: boolean
   #sampler: Sampler
   #propagation: Propagation<LeanSpanContext>
-  #batch: Batch
+  #queue: ExportQueue
   #keeper: Keeper | undefined
   #open = new OpenSpans()
   #closeTimeout: number
@@ -109,11 +97,10 @@ class OurTracer extends opentracing.Tracer implements LeanTracer, Recorder {
     this.#report = report
     this.#isDisabled = settings.isDisabled
     this.#parentBased = settings.parentBased
-    this.#takesFacts = settings.limits.tags >= MAX_FACTS && settings.limits.valueLength >= MAX_URL_LENGTH
     this.obeysCallers = settings.parentBased && keep === undefined
     this.#sampler = sampler
-    this.#batch = new Batch(exporter, batch, report)
-    this.#keeper = keep && new Keeper(keep, this.#batch, batch.queueSpans, batch.queueBytes, report)
+    this.#queue = new ExportQueue(exporter, batch, report)
+    this.#keeper = keep && new Keeper(keep, this.#queue, batch.queueSpans, batch.queueBytes, report)
     this.#closeTimeout = closeTimeout
     if (settings.isDisabled) {
       this.#close = () => Promise.resolve()
@@ -128,7 +115,7 @@ class OurTracer extends opentracing.Tracer implements LeanTracer, Recorder {
   }
 
   override startSpan(name: string, options?: SpanOptions): Span {
-    const { childOf, references, tags, startTime, facts }: StartOptions = options ?? NO_OPTIONS
+    const { childOf, references, tags, startTime } = options ?? NO_OPTIONS
     const related =
       references === undefined || references.length === 0
         ? undefined
@@ -151,19 +138,11 @@ class OurTracer extends opentracing.Tracer implements LeanTracer, Recorder {
     const span = new LeanSpan(context, operationName, start, this.#records(trace, isRoot))
     this.#started++
     if (!span.isRecording) return span
-    // The export will want them, and then the caller's text is far away.
-    trace.readWords()
     if (isRoot) this.#keeper?.begin(span)
     if (trace.sampled) this.#sampled++
     this.#open.add(span)
-    if (facts !== undefined) {
-      if (this.#takesFacts) span.takeFacts(facts)
-      else putTags(span, facts.toTags())
-      facts.isTaken = true
-    }
-    // Somebody may have added to them on their way.
-    if (tags !== undefined && tags !== facts?.tags) putTags(span, tags)
-    if (isRoot && trace.debugId !== undefined) span.setTag('jaeger-debug-id', trace.debugId)
+    if (tags !== undefined) putTags(span, tags)
+    if (isRoot && trace.debugId !== undefined) span.setTag(JAEGER_DEBUG_ID, trace.debugId)
     if (related !== undefined && related.others.length > 0) {
       extraOf(span).references = related.others
     }
@@ -183,7 +162,7 @@ class OurTracer extends opentracing.Tracer implements LeanTracer, Recorder {
   }
 
   stats(): TracerStats {
-    const { counts, queued, lastError } = this.#batch
+    const { counts, queued, lastError } = this.#queue
     return {
       started: this.#started,
       sampled: this.#sampled,
@@ -205,30 +184,30 @@ class OurTracer extends opentracing.Tracer implements LeanTracer, Recorder {
     done?.()
   }
 
-  // What spans tell (Recorder).
+  // What spans call (Recorder).
 
-  ended(span: LeanSpan): void {
+  onEnd(span: LeanSpan): void {
     this.#open.remove(span)
     const { waiting, sampled } = span.ctx.trace
     if (waiting !== undefined) this.#keeper?.add(span)
-    else if (sampled === true) this.#batch.add(span)
+    else if (sampled === true) this.#queue.add(span)
   }
 
-  endedAgain(span: LeanSpan): void {
+  onEndAgain(span: LeanSpan): void {
     this.#report(
       'finish',
       new Error(`the span '${span.operationName}' was finished twice; the first time counts`),
     )
   }
 
-  wanted(span: LeanSpan): void {
+  onWanted(span: LeanSpan): void {
     if (this.#isClosed || this.#isDisabled) return
     span.record()
     this.#sampled++
     this.#open.add(span)
   }
 
-  failed(place: string, error: unknown): void {
+  onUnreadable(place: string, error: unknown): void {
     this.#report(place, error)
   }
 
@@ -277,7 +256,7 @@ class OurTracer extends opentracing.Tracer implements LeanTracer, Recorder {
 
   #flush(ending: boolean): Promise<void> | undefined {
     if (ending) this.#finishOpen()
-    return this.#batch.flush(ending ? this.#closeTimeout : undefined)
+    return this.#queue.flush(ending ? this.#closeTimeout : undefined)
   }
 
   #end(): Promise<void> {
@@ -288,6 +267,6 @@ class OurTracer extends opentracing.Tracer implements LeanTracer, Recorder {
     } catch (error) {
       this.#report('sampler.close', error)
     }
-    return this.#batch.close(this.#closeTimeout)
+    return this.#queue.close(this.#closeTimeout)
   }
 }

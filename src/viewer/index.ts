@@ -1,6 +1,6 @@
 // The door to the viewer: a collector for traces and their page, on this machine, for development.
 
-import { createReport } from '../core/index.ts'
+import { createReport } from '../core/settings/report.ts'
 import { createReadBody } from './body.ts'
 import { openJaegerHttp, openJaegerUdp, openOtlp, openZipkin, type Sink } from './collector.ts'
 import type { Door } from './doors.ts'

@@ -1,6 +1,6 @@
 // One trace as text for a terminal: a tree with durations, bars on the trace's own time line, status and failures.
 
-import { cleanText } from '../core/index.ts'
+import { cleanText } from '../core/text/redact.ts'
 import { assemble, type TraceNode } from './assemble.ts'
 import { formatDuration } from './duration.ts'
 import { failureOf, statusOf, tagOf, type ViewerSpan } from './model.ts'

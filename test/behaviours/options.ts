@@ -1,7 +1,7 @@
 // What options do, the same in every framework.
 
 import assert from 'node:assert/strict'
-import { activeSpan } from '../../src/core/index.ts'
+import { activeSpan } from '../../src/core/scope.ts'
 import type { RecordedSpan } from '../../src/testing/index.ts'
 import { ask } from '../client.ts'
 import { caller, hello, names, type Row, row, user } from './row.ts'

@@ -1,7 +1,8 @@
 // The route in the name: templates with all mounted prefixes, never the text of a path.
 
 import assert from 'node:assert/strict'
-import { activeSpan, getSpan } from '../../src/core/index.ts'
+import { activeSpan } from '../../src/core/scope.ts'
+import { getSpan } from '../../src/core/server/index.ts'
 import { ask } from '../client.ts'
 import { CALLER_ID, caller, names, type Row, row, user } from './row.ts'
 

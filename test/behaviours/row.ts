@@ -1,7 +1,7 @@
 // What a row is made of, and the pieces that many rows share.
 
 import type { Server } from 'node:http'
-import type { ServerTracingOptions } from '../../src/core/index.ts'
+import type { ServerTracingOptions } from '../../src/core/server/options.ts'
 import type { RecordedSpan, RecordingTracer } from '../../src/testing/index.ts'
 import type { Host, SampleApp } from '../hosts/sample.ts'
 

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { inspect } from 'node:util'
-import { activeSpan } from '../../src/core/index.ts'
+import { activeSpan } from '../../src/core/scope.ts'
 import { recordingTracer } from '../../src/testing/index.ts'
 import { eventually } from '../client.ts'
 import type { Host, SampleApp } from '../hosts/sample.ts'

@@ -5,7 +5,7 @@ import http, { type IncomingMessage, type RequestListener, type Server, type Ser
 import http2 from 'node:http2'
 import https from 'node:https'
 import type { Readable } from 'node:stream'
-import type { ServerTracingOptions } from '../../src/core/index.ts'
+import type { ServerTracingOptions } from '../../src/core/server/options.ts'
 
 /** What a handler is given. */
 export interface At {

@@ -13,11 +13,11 @@ import { parseArgs } from 'node:util'
 import express from 'express'
 import fastify from 'fastify'
 import Koa from 'koa'
-import { activeSpan, bindSpan } from '../../src/core/index.ts'
+import { activeSpan, bindSpan } from '../../src/core/scope.ts'
 import { tracingMiddleware as expressMiddleware } from '../../src/express/index.ts'
 import { tracingPlugin } from '../../src/fastify/index.ts'
-import { createTracedFetch } from '../../src/fetch/index.ts'
 import { tracingMiddleware as koaMiddleware } from '../../src/koa/index.ts'
+import { createTracedFetch } from '../../src/outbound/fetch/index.ts'
 import { type RecordedSpan, recordingTracer } from '../../src/testing/index.ts'
 
 const { values } = parseArgs({
