@@ -34,9 +34,8 @@ function openTracingSpan(tracer, parent, i) {
 
 async function ours(dist, options, encode) {
   const { createTracer } = await import(`${dist}/tracer/index.js`)
-  const { OtlpProtobuf } = await import(`${dist}/tracer/otlp-protobuf.js`)
-  const { OtlpParcel } = await import(`${dist}/tracer/otlp-parcel.js`)
-  const { OtlpJson } = await import(`${dist}/tracer/otlp-json.js`)
+  const { OtlpProtobuf } = await import(`${dist}/tracer/export/otlp-protobuf.js`)
+  const { OtlpJson } = await import(`${dist}/tracer/export/otlp-json.js`)
   let count = 0
   let encoder
   const exporter = {
@@ -44,13 +43,9 @@ async function ours(dist, options, encode) {
       const Encoder = { protobuf: OtlpProtobuf, json: OtlpJson }[encode]
       encoder = Encoder && new Encoder(resource, semanticConventions)
     },
-    export(spans, job) {
+    export(spans) {
       count += spans.length
-      if (encoder instanceof OtlpJson) consume(encoder.encode(spans))
-      if (!(encoder instanceof OtlpProtobuf)) return
-      const parcel = new OtlpParcel(encoder, async body => consume(body))
-      for (const span of spans) parcel.add(span)
-      return parcel.send(job)
+      if (encoder !== undefined) consume(encoder.encode(spans).body)
     },
   }
   const tracer = createTracer({ serviceName: 'bench', exporter, ...options })

@@ -34,7 +34,7 @@ const quiet = (): void => {}
 const inside = <T>(span: Span, work: () => T): T => bindSpan(work as () => unknown, span)() as T
 /** Work in the scope of a span that has ended. */
 const outlive = <T>(span: Span, work: () => T): T =>
-  runInScope({ span: undefined, ended: span.context(), tracer: span.tracer(), parent: undefined }, work)
+  runInScope({ liveSpan: undefined, ended: span.context(), tracer: span.tracer(), parent: undefined }, work)
 
 /** Collects what is told to `onError`. */
 function ears(): { onError: (error: unknown, place: string) => void; heard: [string, string][] } {

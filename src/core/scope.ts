@@ -9,14 +9,16 @@ import type { Span, SpanContext, Tracer } from 'opentracing'
  * long-lived listener made during a request keeps this small object alive and never the span itself.
  */
 export interface Scope {
-  /** The live span; undefined once its work has ended. */
-  span: Span | undefined
+  /** The span; undefined once its work has ended. */
+  liveSpan: Span | undefined
   /** The ended span's context: late work in this scope still joins the trace, by follows-from. */
   ended: SpanContext | undefined
   /** The tracer that the span came from: late work goes to the same. */
   readonly tracer: Tracer
   /** The scope to fall back to when this one has ended first. */
   parent: Scope | undefined
+  /** Called before user code gets the span. */
+  onExposed?(): void
 }
 
 interface Registry {
@@ -25,11 +27,11 @@ interface Registry {
   insideTracer: number
 }
 
-const KEY: unique symbol = Symbol.for('tracing-middleware.context.1') as never
+const KEY: unique symbol = Symbol.for('tracing-middleware.scopes.2') as never
 const shared = globalThis as { [KEY]?: Registry }
 
 shared[KEY] ??= { storage: new AsyncLocalStorage<Scope>(), insideTracer: 0 }
-/** The process-wide state, shared by every copy of this package that speaks version 1 of it. */
+/** The process-wide state, shared by every copy of this package that knows version 2 of it. */
 export const registry: Registry = shared[KEY]
 const storage = registry.storage
 
@@ -41,7 +43,7 @@ export function currentScope(): Scope | undefined {
 /** The nearest scope whose span still lives. */
 export function liveScope(scope: Scope | undefined = storage.getStore()): Scope | undefined {
   let found = scope
-  while (found !== undefined && found.span === undefined) found = found.parent
+  while (found !== undefined && found.liveSpan === undefined) found = found.parent
   return found
 }
 
@@ -60,7 +62,9 @@ export function runInScope<T>(scope: Scope, fn: () => T): T {
  * activeSpan()?.setTag('user.plan', 'gold')
  */
 export function activeSpan(): Span | undefined {
-  return liveScope()?.span
+  const scope = liveScope()
+  scope?.onExposed?.()
+  return scope?.liveSpan
 }
 
 /**
@@ -92,7 +96,7 @@ export function bindSpan<F extends (...args: any[]) => unknown>(fn: F, span?: Sp
 /** The scope around us that the span lives in, so that it is let go of when that ends; else one of its own. */
 function scopeOf(span: Span): Scope {
   for (let scope = currentScope(); scope !== undefined; scope = scope.parent) {
-    if (scope.span === span) return scope
+    if (scope.liveSpan === span) return scope
   }
-  return { span, ended: undefined, tracer: span.tracer(), parent: liveScope() }
+  return { liveSpan: span, ended: undefined, tracer: span.tracer(), parent: liveScope() }
 }

@@ -49,21 +49,21 @@ export function startScope(
   const here = currentScope()
   const live = liveScope(here)
   if (live !== undefined) skipEnded(live)
-  const start = relate(options, live?.span, here?.ended, report)
+  const start = relate(options, live?.liveSpan, here?.ended, report)
   const tracer =
     options.tracer ?? tracerOf(options, report) ?? (live ?? here)?.tracer ?? opentracing.globalTracer()
-  const isUnrecorded = tracer === live?.tracer && !isRecording(live.span)
+  const isUnrecorded = tracer === live?.tracer && !isRecording(live.liveSpan)
   if (makeTags === undefined) start.tags = options.tags ?? {}
   else start.tags = isUnrecorded ? NO_TAGS : makeTags()
   if (options.startTime !== undefined) start.startTime = options.startTime
   const span = callTracer(report, 'startSpan', () => tracer.startSpan(cleanName(name), start))
   if (!span || isNoopSpan(span) || typeof span.finish !== 'function') return undefined
-  return { span, ended: undefined, tracer, parent: live }
+  return { liveSpan: span, ended: undefined, tracer, parent: live }
 }
 
 /** Work that starts its own successor before it ends, again and again, must not make an endless chain of scopes. */
 function skipEnded(scope: Scope): void {
-  while (scope.parent !== undefined && scope.parent.span === undefined) scope.parent = scope.parent.parent
+  while (scope.parent !== undefined && scope.parent.liveSpan === undefined) scope.parent = scope.parent.parent
 }
 
 /** The parent and the references of a new span. A parent alone goes into `childOf`, which every tracer reads fastest. */
@@ -102,9 +102,9 @@ function contextOf(of: Span | SpanContext, report: Report): SpanContext | undefi
  * @param failure what the work failed with
  */
 export function endScope(scope: Scope, failure?: { error: unknown }, report: Report = defaultReport): void {
-  const { span } = scope
+  const span = scope.liveSpan
   if (span === undefined) return
-  scope.span = undefined
+  scope.liveSpan = undefined
   scope.ended = callTracer(report, 'context', () => span.context()) ?? undefined
   if (failure !== undefined) {
     callTracer(report, 'addTags', () => span.addTags({ [ERROR]: true }))

@@ -39,7 +39,7 @@ export function withSpan<T>(
   if (scope === undefined) return fn(NOOP_SPAN)
   let result: T
   try {
-    result = runInScope(scope, () => fn(scope.span as Span))
+    result = runInScope(scope, () => fn(scope.liveSpan as Span))
   } catch (error) {
     endScope(scope, { error })
     throw error

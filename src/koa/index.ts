@@ -44,7 +44,7 @@ export function tracingMiddleware(options?: ServerTracingOptions<Context>): Midd
       throw error
     }
     // Beside the app's own promise, not around it: nobody waits for one of ours.
-    if (handling.span !== undefined && typeof done?.then === 'function')
+    if (handling.isTraced && typeof done?.then === 'function')
       done.then(
         () => followBody(ctx, handling),
         (error: unknown) => handling.fail(error),

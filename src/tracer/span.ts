@@ -66,8 +66,8 @@ export class LeanSpan extends opentracing.Span implements FinishedSpan {
   extra: Extra | undefined
   /** Where it is in the list of open spans; -1: it is not there. */
   openIndex: number
-  /** About how many bytes it takes; 0 until it has ended. */
-  weight: number
+  /** About how many bytes its tags take. */
+  tagBytes: number
 
   constructor(ctx: LeanSpanContext, name: string, start: number, isRecording: boolean) {
     super()
@@ -81,7 +81,7 @@ export class LeanSpan extends opentracing.Span implements FinishedSpan {
     this.values = isRecording ? roomForTags() : NO_VALUES
     this.extra = undefined
     this.openIndex = -1
-    this.weight = 0
+    this.tagBytes = 0
   }
 
   override context(): SpanContext {
@@ -237,6 +237,7 @@ function putTag(span: LeanSpan, name: string, given: unknown): void {
   if (next !== undefined && next.size <= limits.tags) {
     span.values[next.size - 1] = value
     span.shape = next
+    span.tagBytes += TAG_BYTES + lengthOf(value)
   } else {
     putNewTag(span, toName(name, MAX_NAME_LENGTH), value)
   }
@@ -247,10 +248,12 @@ function putNewTag(span: LeanSpan, name: string, value: TagValue): void {
   const { shape, values } = span
   const at = shape.names.indexOf(name)
   if (at !== -1) {
+    span.tagBytes += lengthOf(value) - lengthOf(values[at] as TagValue)
     values[at] = value
   } else if (shape.size < span.ctx.trace.recorder.limits.tags) {
     values[shape.size] = value
     span.shape = shape.known(name) ?? shape.with(name)
+    span.tagBytes += TAG_BYTES + lengthOf(value)
   } else {
     extraOf(span).droppedTags++
   }
@@ -299,16 +302,15 @@ function lengthOf(value: TagValue): number {
   return Array.isArray(value) ? value.reduce((sum: number, item) => sum + lengthOf(item), 8) : 8
 }
 
-/** About how many bytes an ended span takes, here and on the wire. Counted once: what was added is taken off again. */
-export function weightOf(span: LeanSpan): number {
-  if (span.weight === 0) span.weight = weigh(span)
-  return span.weight
-}
+/** What a tag takes beside its value, and a span beside its tags, about. */
+const TAG_BYTES = 24
+const SPAN_BYTES = 200
+const LOG_BYTES = 100
 
-function weigh({ operationName, shape, values, extra }: LeanSpan): number {
-  let weight = 200 + operationName.length
-  for (let i = 0; i < shape.size; i++) weight += 24 + lengthOf(values[i] as TagValue)
+/** About how many bytes an ended span takes, here and on the wire. */
+export function weightOf({ operationName, tagBytes, extra }: LeanSpan): number {
+  const weight = SPAN_BYTES + operationName.length + tagBytes
   return extra === undefined
     ? weight
-    : weight + extra.logLength + 100 * (extra.logs.length + extra.references.length)
+    : weight + extra.logLength + LOG_BYTES * (extra.logs.length + extra.references.length)
 }

@@ -9,7 +9,7 @@ import { runInScope, type Scope } from '../scope.ts'
 import type { Handling } from './seam.ts'
 
 /** A traced request: the scope of its code. */
-export interface RequestScope extends Omit<Handling, 'span'>, Scope {
+export interface RequestScope extends Handling, Scope {
   /** How many listeners for `finish` the response had before any handler ran. */
   readonly earlyFinishListeners: number
   /**
@@ -99,11 +99,12 @@ function endWithConnection(socket: Socket, scope: RequestScope): void {
   if (waiting === undefined) {
     waiting = new Set()
     waitingOn.set(socket, waiting)
-    const ended = waiting
+    const cut = waiting
     socket.once('close', () => {
-      for (const one of ended) one.end(true)
+      for (const one of cut) one.end(true)
     })
   }
+  for (const one of waiting) if (one.liveSpan === undefined) waiting.delete(one)
   waiting.add(scope)
 }
 
@@ -168,20 +169,13 @@ function emitAndEnd(emitter: EventEmitter, emit: Emit, event: Event): boolean {
     return emitInScope(emitter, emit, event)
   } finally {
     // Behind the last listener, which may still write on the span.
-    if (event[0] === 'close') endOf(emitter)
+    if (event[0] === 'close') requestScopeOf(emitter)?.end()
   }
-}
-
-function endOf(response: object): void {
-  const scope = requestScopeOf(response)
-  scope?.end()
-  const { socket } = (response as ServerResponse).req ?? {}
-  if (scope !== undefined && socket !== undefined) waitingOn.get(socket)?.delete(scope)
 }
 
 function emitInScope(emitter: EventEmitter, emit: Emit, event: Event): boolean {
   const [name] = event
-  const listeners = (Reflect.get(emitter, '_events') as Listened['_events'])?.[name]
+  const listeners = listenersOf(emitter)?.[name]
   // Most events have no listener, and Node's own `emit` does nothing for them.
   if (listeners === undefined && emit === plainEmit && name !== 'error') return false
   const scope = requestScopeOf(emitter)
@@ -190,19 +184,29 @@ function emitInScope(emitter: EventEmitter, emit: Emit, event: Event): boolean {
     : runInScope(scope, () => emit.apply(emitter, event))
 }
 
+function listenersOf(emitter: EventEmitter): Listened['_events'] {
+  return SET_PROTOTYPE_IS_SLOW ? Reflect.get(emitter, '_events') : (emitter as Listened)._events
+}
+
 /**
  * Whether the only listeners are those of Node's server and of the framework: for `finish` of each response, and for `end`
  * of a request whose response has ended. They belong to the connection and need no context; on-finished, which Koa uses,
  * restores the async context itself.
  */
-function needsNoScope(name: Name, listeners: unknown, { earlyFinishListeners, span }: RequestScope): boolean {
+function needsNoScope(
+  name: Name,
+  listeners: unknown,
+  { earlyFinishListeners, liveSpan }: RequestScope,
+): boolean {
   if (name === 'finish') return countOf(listeners) === earlyFinishListeners
-  return name === 'end' && typeof listeners === 'function' && earlyFinishListeners > 0 && span === undefined
+  return (
+    name === 'end' && typeof listeners === 'function' && earlyFinishListeners > 0 && liveSpan === undefined
+  )
 }
 
 /** How many listeners for `finish` a response has; 0 for a test double, whose listeners all get the scope. */
 export function finishListenersOf(res: ServerResponse, socket: Socket | undefined): number {
-  return socket instanceof Socket ? countOf((Reflect.get(res, '_events') as Listened['_events'])?.finish) : 0
+  return socket instanceof Socket ? countOf(listenersOf(res)?.finish) : 0
 }
 
 function countOf(listeners: unknown): number {

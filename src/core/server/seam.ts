@@ -31,7 +31,9 @@ export interface Exchange<Request> {
 
 /** A request in the hands of core. There is no finish: core ends the span when the response closes. */
 export interface Handling {
-  /** The request's span; undefined for an ignored request and once the span has ended. */
+  /** Whether the request has a span: false for an ignored request, and while no tracer is installed. */
+  readonly isTraced: boolean
+  /** The request's span; undefined for a request without one and once the span has ended. */
   readonly span: Span | undefined
   /** Goes on with the request inside its span, and gives back what `next` gives back. */
   run<T>(next: () => T): T

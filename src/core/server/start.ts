@@ -8,7 +8,6 @@ import { SAMPLING_PRIORITY, type Tags } from '../conventions/tag-names.ts'
 import { isNoopContext, isNoopSpan } from '../noop.ts'
 import { callUser } from '../settings/report.ts'
 import { readAttributes } from './attributes.ts'
-import { watchName } from './naming.ts'
 import { follow, readRequest } from './node-events.ts'
 import { type ServerSettings, stateOf } from './options.ts'
 import { createRequestTags } from './request-tags.ts'
@@ -18,7 +17,7 @@ import { TracedRequest } from './traced-request.ts'
 const { FORMAT_HTTP_HEADERS } = opentracing
 
 /** The handling of a request without a span. */
-export const UNTRACED: Handling = { span: undefined, run: next => next(), fail() {} }
+export const UNTRACED: Handling = { isTraced: false, span: undefined, run: next => next(), fail() {} }
 
 const NO_TAGS: Tags = Object.freeze({})
 
@@ -49,17 +48,7 @@ export function createStart<Request>(
 
     // HTTP/2 requests share their connection and have a stream instead.
     const connection = headers[':path'] === undefined ? socket : undefined
-    const setOperationName = callTracer(report, 'setOperationName', () => watchName(span))
-    const traced = new TracedRequest(
-      framework,
-      settings,
-      exchange,
-      span,
-      setOperationName,
-      name,
-      method,
-      connection,
-    )
+    const traced = new TracedRequest(framework, settings, exchange, span, name, method, connection)
     try {
       follow(exchange.req, exchange.res, socket, traced)
     } catch (error) {
@@ -68,8 +57,10 @@ export function createStart<Request>(
       throw error
     }
     if (traceResponseHeader !== undefined) writeTraceId(settings, exchange.res, span)
-    if (decorateSpan !== undefined)
+    if (decorateSpan !== undefined) {
+      traced.onExposed()
       callUser(report, 'decorateSpan', decorateSpan, { ...stateOf(exchange), phase: 'start', span })
+    }
     return traced
   }
 }

@@ -12,7 +12,7 @@ import { runInScope } from '../scope.ts'
 import { callUser } from '../settings/report.ts'
 import { cleanText } from '../text/redact.ts'
 import { pathOf, readAttributes } from './attributes.ts'
-import { wasNamedByUser } from './naming.ts'
+import { wasNamedByUser, watchName } from './naming.ts'
 import { finishListenersOf, type RequestScope, readResponse } from './node-events.ts'
 import type { OutcomeState, ServerSettings } from './options.ts'
 import { responseTags } from './request-tags.ts'
@@ -29,7 +29,8 @@ interface Outcome {
 
 /** A traced request: the scope of its code. It keeps neither the span nor the request when it has ended. */
 export class TracedRequest<Request> implements RequestScope {
-  span: Span | undefined
+  readonly isTraced = true
+  liveSpan: Span | undefined
   ended: SpanContext | undefined
   readonly tracer: Tracer
   readonly parent: undefined
@@ -39,7 +40,8 @@ export class TracedRequest<Request> implements RequestScope {
   #exchange: Exchange<Request> | undefined
   readonly #method: string
   readonly #name: string
-  readonly #setOperationName: Span['setOperationName']
+  /** The span's own method, once the calls of user code are noticed. */
+  #setOperationName: Span['setOperationName'] | undefined
   /** The connection of an HTTP/1 request; one of HTTP/2 has a stream instead. */
   #socket: Socket | undefined
   #failure: { readonly error: unknown; readonly isAfterHeaders: boolean } | undefined
@@ -49,12 +51,11 @@ export class TracedRequest<Request> implements RequestScope {
     settings: ServerSettings<Request>,
     exchange: Exchange<Request>,
     span: Span,
-    setOperationName: Span['setOperationName'] | undefined,
     name: string,
     method: string,
     socket: Socket | undefined,
   ) {
-    this.span = span
+    this.liveSpan = span
     this.ended = undefined
     this.tracer = settings.tracer
     this.parent = undefined
@@ -64,9 +65,21 @@ export class TracedRequest<Request> implements RequestScope {
     this.#exchange = exchange
     this.#method = method
     this.#name = name
-    this.#setOperationName = setOperationName ?? span.setOperationName
+    this.#setOperationName = undefined
     this.#socket = socket
     this.#failure = undefined
+  }
+
+  get span(): Span | undefined {
+    this.onExposed()
+    return this.liveSpan
+  }
+
+  /** User code gets the span, and may name it. Most requests end without that. */
+  onExposed(): void {
+    const span = this.liveSpan
+    if (span === undefined || this.#setOperationName !== undefined) return
+    this.#setOperationName = callTracer(this.#settings.report, 'setOperationName', () => watchName(span))
   }
 
   run<T>(next: () => T): T {
@@ -81,14 +94,14 @@ export class TracedRequest<Request> implements RequestScope {
   }
 
   end(isCut = false): void {
-    const { span } = this
+    const span = this.liveSpan
     const exchange = this.#exchange
     if (span === undefined || exchange === undefined) return
     const { report, asksOutcome } = this.#settings
     this.ended = callTracer(report, 'context', () => span.context())
     if (asksOutcome || isRecording(span)) this.#describe(span, exchange, isCut)
     callTracer(report, 'finish', () => span.finish())
-    this.span = undefined
+    this.liveSpan = undefined
     this.#exchange = undefined
     this.#socket = undefined
     this.#failure = undefined
@@ -105,6 +118,7 @@ export class TracedRequest<Request> implements RequestScope {
       statusCode: aborted === 'before response' ? undefined : statusCode,
       aborted,
     }
+    if (asksOutcome) this.onExposed()
     const state = asksOutcome ? this.#stateFor(span, exchange, outcome) : undefined
     const tags = this.#tags(exchange, outcome, state)
     callTracer(report, 'addTags', () => span.addTags(tags))
@@ -193,7 +207,9 @@ export class TracedRequest<Request> implements RequestScope {
     if (!isOwn && route === exchange.route) return
     const name = isOwn ? cleanText(own, MAX_NAME_LENGTH) : operationNameOf(this.#method, route)
     if (name === this.#name) return
-    callTracer(report, 'setOperationName', () => this.#setOperationName.call(span, name))
+    callTracer(report, 'setOperationName', () =>
+      (this.#setOperationName ?? span.setOperationName).call(span, name),
+    )
   }
 }
 

@@ -122,7 +122,7 @@ function isInit(init: unknown): boolean {
 function traceHeaders(settings: FetchSettings, { scope, state }: TracedCall): TraceHeaders | undefined {
   const { propagates } = settings
   if (propagates !== undefined && ask(settings, 'propagate', propagates, state) !== true) return undefined
-  const span = scope.span as Span
+  const span = scope.liveSpan as Span
   const { report } = settings
   return callTracer(report, 'inject', () => {
     const carrier = {}

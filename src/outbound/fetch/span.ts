@@ -32,8 +32,8 @@ export function startCall(settings: FetchSettings, state: FetchState): Scope | u
   }
   const options = tracer === undefined ? undefined : { tracer }
   const scope = startScope(name, options, makeTags, report)
-  if (scope?.span !== undefined && settings.decorateSpan !== undefined) {
-    ask(settings, 'decorateSpan', settings.decorateSpan, { ...state, phase: 'start', span: scope.span })
+  if (scope?.liveSpan !== undefined && settings.decorateSpan !== undefined) {
+    ask(settings, 'decorateSpan', settings.decorateSpan, { ...state, phase: 'start', span: scope.liveSpan })
   }
   return scope
 }
@@ -86,8 +86,8 @@ export function failed(settings: FetchSettings, call: SpannedCall, error: unknow
 }
 
 /** Writes on the span, whatever the tracer does. */
-function describe({ report }: FetchSettings, { span }: Scope, write: (span: Span) => unknown): void {
-  if (span !== undefined) callTracer(report, 'span', () => write(span))
+function describe({ report }: FetchSettings, { liveSpan }: Scope, write: (span: Span) => unknown): void {
+  if (liveSpan !== undefined) callTracer(report, 'span', () => write(liveSpan))
 }
 
 /** `abortedDuring`: what the caller did not wait for; false when the caller did not end the call. */
@@ -124,11 +124,11 @@ function decorateEnd(
   { scope, state }: SpannedCall,
   outcome: { response: Response | undefined; error: unknown; aborted: boolean },
 ): void {
-  if (settings.decorateSpan === undefined || scope.span === undefined) return
+  if (settings.decorateSpan === undefined || scope.liveSpan === undefined) return
   ask(settings, 'decorateSpan', settings.decorateSpan, {
     ...state,
     phase: 'end',
-    span: scope.span,
+    span: scope.liveSpan,
     ...outcome,
   })
 }

@@ -47,7 +47,10 @@ class Retryable extends Error {
 
 export function createDelivery(settings: DeliverySettings): Delivery {
   const { url, headers, tls } = settings
-  const connection = new HttpConnection(url, { 'user-agent': 'tracing-middleware', ...headers }, tls)
+  const connect = () => new HttpConnection(url, { 'user-agent': 'tracing-middleware', ...headers }, tls)
+  // The first shows at once whether the headers can be sent. There are as many as batches travel at a time.
+  const all = [connect()]
+  const idle = [...all]
   // Retry-After holds for all that is sent, not for one batch alone.
   let notBefore = 0
 
@@ -58,7 +61,7 @@ export function createDelivery(settings: DeliverySettings): Delivery {
     for (let attempt = 1; ; attempt++) {
       await pause(notBefore - performance.now(), job)
       try {
-        return await attemptOnce(settings, connection, about, payload, job.signal)
+        return await post(about, payload, job.signal)
       } catch (error) {
         if (!(error instanceof Retryable) || job.signal.aborted) throw error
         if (error.after !== undefined) notBefore = performance.now() + Math.min(error.after, MAX_RETRY_AFTER)
@@ -69,7 +72,26 @@ export function createDelivery(settings: DeliverySettings): Delivery {
     }
   }
 
-  return { deliver, close: () => connection.close() }
+  async function post(
+    about: Readonly<Record<string, string>>,
+    payload: Uint8Array,
+    signal: AbortSignal,
+  ): Promise<Answer> {
+    const connection = idle.pop() ?? connect()
+    if (!all.includes(connection)) all.push(connection)
+    try {
+      return await attemptOnce(settings, connection, about, payload, signal)
+    } finally {
+      idle.push(connection)
+    }
+  }
+
+  return {
+    deliver,
+    close() {
+      for (const connection of all) connection.close()
+    },
+  }
 }
 
 /** Waits, unless somebody is in a hurry; rejects when the job is given up. */
