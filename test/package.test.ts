@@ -88,6 +88,14 @@ describe('the packed tarball', () => {
     assert.match(exec('node', ['serve.cjs'], project('cjs', everything, ['serve.cjs'])), /served/)
   })
 
+  test('serves with fastify-plugin 5 too', () => {
+    const folder = project('fastify-plugin-5', { ...everything, 'fastify-plugin': 'fastify-plugin5' }, [
+      'serve.cjs',
+    ])
+    assert.match(exec('node', ['-p', "require('fastify-plugin/package.json').version"], folder), /^5\./)
+    assert.match(exec('node', ['serve.cjs'], folder), /served/)
+  })
+
   test('every entry loads by import and by require, and installs no handler (F104)', () => {
     const folder = project('entries', everything)
     const entries = [
