@@ -1,5 +1,5 @@
-// The packed tarball, as users have it: in a CommonJS, an ESM and strict TypeScript projects, with and without the
-// frameworks, and under the eyes of publint and @arethetypeswrong/cli.
+// The tarball that `npm pack` makes in a fresh clone, as users have it: in a CommonJS, an ESM and strict TypeScript
+// projects, with and without the frameworks, and under the eyes of publint and @arethetypeswrong/cli.
 
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
@@ -20,7 +20,10 @@ import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('../', import.meta.url))
 const scratch = mkdtempSync(path.join(tmpdir(), 'tracing-middleware-'))
+const clone = path.join(scratch, 'clone')
 const unpacked = path.join(scratch, 'package')
+/** What git ignores or keeps for itself: a fresh clone has none of it. */
+const notInAClone = ['.git', 'node_modules', 'dist', '.docs']
 
 function exec(command: string, args: string[], cwd: string): string {
   try {
@@ -29,6 +32,12 @@ function exec(command: string, args: string[], cwd: string): string {
     const { stdout, stderr } = error as { stdout: string; stderr: string }
     throw new Error(`${command} ${args.join(' ')}\n${stdout}${stderr}`)
   }
+}
+
+/** This checkout as `git clone` and `npm ci` leave it: nothing is built yet. */
+function cloneCheckout(): void {
+  cpSync(root, clone, { recursive: true, filter: file => !notInAClone.includes(path.basename(file)) })
+  symlinkSync(path.join(root, 'node_modules'), path.join(clone, 'node_modules'))
 }
 
 /** A project that has installed the tarball and these packages, and nothing else. */
@@ -62,8 +71,10 @@ const types = { '@types': '@types', undici: 'undici' }
 
 describe('the packed tarball', () => {
   before(() => {
-    const [{ filename }] = JSON.parse(exec('npm', ['pack', '--json', '--pack-destination', scratch], root))
-    exec('tar', ['-xzf', filename], scratch)
+    // Not in this checkout: packing builds, and other tests use its dist meanwhile.
+    cloneCheckout()
+    exec('npm', ['pack', '--pack-destination', scratch], clone)
+    exec('tar', ['-xzf', tarball()], scratch)
   })
   after(() => rmSync(scratch, { recursive: true, force: true }))
 
@@ -73,6 +84,13 @@ describe('the packed tarball', () => {
       for (const file of JSON.stringify(entry).match(/\.\/[^"]+/g) ?? []) {
         assert.ok(existsSync(path.join(unpacked, file)), file)
       }
+    }
+    for (const document of ['README.md', 'CHANGELOG.md', 'SECURITY.md', 'LICENSE']) {
+      assert.deepEqual(
+        readFileSync(path.join(unpacked, document)),
+        readFileSync(path.join(root, document)),
+        document,
+      )
     }
     assert.deepEqual(Object.keys(dependencies).sort(), ['fastify-plugin', 'opentracing'])
     for (const absent of ['src', 'test', 'examples', 'bench', 'node_modules']) {
@@ -86,6 +104,14 @@ describe('the packed tarball', () => {
 
   test('serves in a CommonJS project, and shares its state with import (F094, F132)', () => {
     assert.match(exec('node', ['serve.cjs'], project('cjs', everything, ['serve.cjs'])), /served/)
+  })
+
+  test('serves with fastify-plugin 5 too', () => {
+    const folder = project('fastify-plugin-5', { ...everything, 'fastify-plugin': 'fastify-plugin5' }, [
+      'serve.cjs',
+    ])
+    assert.match(exec('node', ['-p', "require('fastify-plugin/package.json').version"], folder), /^5\./)
+    assert.match(exec('node', ['serve.cjs'], folder), /served/)
   })
 
   test('every entry loads by import and by require, and installs no handler (F104)', () => {
