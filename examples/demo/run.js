@@ -9,7 +9,7 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { drawTrace, startViewer } from 'tracing-middleware/viewer'
+import { drawTrace, startViewer } from 'tracing-viewer'
 import { missingFrom, stories } from './stories.js'
 
 const { values: options } = parseArgs({

@@ -29,8 +29,8 @@ export interface PageContext {
 /** The most bytes of a file of traces that is opened on the page. */
 export const MAX_FILE: number = 64 * 1024 * 1024
 
-// The build puts the page here; from src/viewer and from dist/viewer it is the same way.
-const BUILT = new URL('../../dist/viewer/page/', import.meta.url)
+// The build puts the page into dist/page; this path leads there from src/ and from dist/.
+const BUILT = new URL('../dist/page/', import.meta.url)
 
 const FILES: ReadonlyMap<string, readonly [file: string, type: string]> = new Map([
   ['/', ['index.html', 'text/html; charset=utf-8']],

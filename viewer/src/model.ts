@@ -1,6 +1,8 @@
 // The one span that every format is turned into, and the bounds and repairs on that way: whatever a sender writes, what
 // comes out of here is small, well-formed and safe to keep.
 
+import { truncate } from './text.ts'
+
 /** A tag's value. What came as bytes is base64, a list or an object is JSON, a 64-bit number too big to be exact is text. */
 export type TagValue = string | number | boolean
 
@@ -98,7 +100,7 @@ export class MalformedSpan extends Error {
  * @throws MalformedSpan when its ids or times make no sense
  */
 export function toSpan(draft: SpanDraft): ViewerSpan {
-  const warnings: string[] = (draft.warnings ?? []).slice(0, 20).map(text => cut(text, SPAN_LIMITS.name))
+  const warnings: string[] = (draft.warnings ?? []).slice(0, 20).map(text => truncate(text, SPAN_LIMITS.name))
   const traceId = toId(draft.traceId, 32, 'trace id')
   const spanId = toId(draft.spanId, 16, 'span id')
   const start = toTime(draft.start, 'start time')
@@ -114,8 +116,8 @@ export function toSpan(draft: SpanDraft): ViewerSpan {
     spanId,
     parentId: isNoId(draft.parentId) ? undefined : toId(draft.parentId, 16, 'parent span id'),
     references: toReferences(draft.references ?? [], warnings),
-    service: cut(draft.service, SPAN_LIMITS.name) || 'unknown_service',
-    operation: cut(draft.operation, SPAN_LIMITS.name) || '(no name)',
+    service: truncate(draft.service, SPAN_LIMITS.name) || 'unknown_service',
+    operation: truncate(draft.operation, SPAN_LIMITS.name) || '(no name)',
     kind,
     start,
     duration,
@@ -165,7 +167,7 @@ function toId(id: string, digits: number, what: string): string {
   const text = id.toLowerCase()
   if (!/^[0-9a-f]+$/.test(text) || text.length > digits || isNoId(text)) {
     throw new MalformedSpan(
-      `its ${what} must be 1 to ${digits} hex digits and not all zero, not ${JSON.stringify(cut(id, 80))}`,
+      `its ${what} must be 1 to ${digits} hex digits and not all zero, not ${JSON.stringify(truncate(id, 80))}`,
     )
   }
   return text.padStart(digits, '0')
@@ -184,13 +186,13 @@ function toTime(time: number, what: string): number {
 function toTags(tags: readonly Tag[], what: string, warnings: string[]): Tag[] {
   const out: Tag[] = []
   for (const { key, value } of bounded(tags, SPAN_LIMITS.tags, what, warnings)) {
-    out.push({ key: cut(key, SPAN_LIMITS.key), value: toValue(value) })
+    out.push({ key: truncate(key, SPAN_LIMITS.key), value: toValue(value) })
   }
   return out
 }
 
 function toValue(value: TagValue): TagValue {
-  if (typeof value === 'string') return cut(value, SPAN_LIMITS.value)
+  if (typeof value === 'string') return truncate(value, SPAN_LIMITS.value)
   // JSON, which traces are handed out in, has no other numbers.
   return typeof value === 'number' && !Number.isFinite(value) ? String(value) : value
 }
@@ -221,13 +223,6 @@ function bounded<T>(list: readonly T[], most: number, what: string, warnings: st
   if (list.length <= most) return list
   warnings.push(`The span came with ${list.length} ${what}; the first ${most} are kept.`)
   return list.slice(0, most)
-}
-
-function cut(text: string, most: number): string {
-  if (text.length <= most) return text
-  // Not between the halves of a surrogate pair. A copy of its own: a mere slice would keep the long text alive.
-  const end = (text.charCodeAt(most - 2) & 0xfc00) === 0xd800 ? most - 2 : most - 1
-  return JSON.parse(JSON.stringify(`${text.slice(0, end)}…`)) as string
 }
 
 function kindOf(tags: readonly Tag[]): SpanKind | undefined {

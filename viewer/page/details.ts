@@ -1,8 +1,8 @@
 // All that is known of one span: its ids as they stand in headers, tags, logs with stacks, process, references.
 
-import type { TraceNode } from '../assemble.ts'
-import { failureOf, type SpanLog, statusOf, type Tag, type TagValue } from '../model.ts'
-import { shiftOf } from '../skew.ts'
+import type { TraceNode } from '../src/assemble.ts'
+import { failureOf, type SpanLog, statusOf, type Tag, type TagValue } from '../src/model.ts'
+import { shiftOf } from '../src/skew.ts'
 import type { LoadedTrace } from './api.ts'
 import { type Child, copy, copyButton, h, icon, iconButton } from './dom.ts'
 import { abortedMark, errorMark, formatDuration, formatTime, serviceLabel } from './look.ts'

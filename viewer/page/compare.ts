@@ -1,7 +1,7 @@
 // Two traces side by side: the same spans on the same line, what only one has plain to see, and the difference in time.
 
-import { type AlignedPair, align } from '../align.ts'
-import type { TraceNode } from '../assemble.ts'
+import { type AlignedPair, align } from '../src/align.ts'
+import type { TraceNode } from '../src/assemble.ts'
 import { type LoadedTrace, loadList, loadTrace } from './api.ts'
 import { fill, h } from './dom.ts'
 import { abortedMark, colourOf, errorMark, formatDuration, formatTime, plural, serviceLabel } from './look.ts'

@@ -14,9 +14,8 @@ import jaeger from 'jaeger-client'
 import opentracing from 'opentracing'
 import zipkin from 'zipkin'
 import zipkinHttp from 'zipkin-transport-http'
-import { createTracer, otlpExporter } from '../src/tracer/index.ts'
-import { failureOf, startViewer, tagOf, type Viewer, type ViewerSpan } from '../src/viewer/index.ts'
-import { compactBatch } from './viewer-thrift.ts'
+import { startViewer, tagOf, type Viewer, type ViewerSpan } from '../src/index.ts'
+import { compactBatch } from './support/thrift.ts'
 
 let viewer: Viewer
 
@@ -232,40 +231,6 @@ for (const [name, reporter] of [
     assert.equal(tagOf(b, 'my.version'), '1.0')
     assert.equal(b.logs[0]?.time, 1_700_000_000_002_000)
     assert.deepEqual(c.references, [{ kind: 'followsFrom', traceId: a.traceId, spanId: a.spanId }])
-  })
-}
-
-for (const [protocol, compression] of [
-  ['protobuf', 'none'],
-  ['protobuf', 'gzip'],
-  ['json', 'none'],
-] as const) {
-  test(`our own tracer: OTLP ${protocol}, compression ${compression}`, async () => {
-    const service = `ours-${protocol}-${compression}`
-    const url = `http://127.0.0.1:${viewer.ports.otlp}/v1/traces`
-    const tracer = createTracer({
-      serviceName: service,
-      exporter: otlpExporter({ url, protocol, compression }),
-    })
-    const parent = tracer.startSpan('GET /a', { tags: { 'span.kind': 'server' } })
-    const child = tracer.startSpan('work', { childOf: parent })
-    child.setTag('error', true).setTag('count', 3).setTag('ratio', 0.5).setTag('text', 'ünï')
-    child.log({ event: 'error', 'error.kind': 'TypeError', message: 'no', stack: 'TypeError: no\n    at x' })
-    child.finish()
-    parent.setTag('aborted', 'before response').finish()
-    await tracer.close()
-    const spans = await arrived(service, 2)
-    const [a, b] = [named(spans, 'GET /a'), named(spans, 'work')]
-    assert.equal(a.traceId, parent.context().toTraceId())
-    assert.equal(a.spanId, parent.context().toSpanId())
-    assert.equal(b.parentId, a.spanId)
-    assert.equal(a.kind, 'server')
-    assert.deepEqual([a.aborted, b.aborted, a.error, b.error], [true, false, false, true])
-    assert.equal(failureOf(b), 'TypeError: no')
-    assert.equal(tagOf(b, 'count'), 3)
-    assert.equal(tagOf(b, 'text'), 'ünï')
-    assert.ok(Math.abs(a.start / 1000 - Date.now()) < 5000, String(a.start))
-    assert.ok(a.duration >= b.duration && a.duration < 1_000_000)
   })
 }
 

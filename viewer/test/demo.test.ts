@@ -1,10 +1,11 @@
-// The demo's traces on the page: three services, three requests, in a real browser. Needs what `npm run build` makes, and
-// chromium as viewer-browser.test.ts does.
+// The traces of `npm run demo` on the page, in a real browser. Needs chromium, as page.test.ts does, and `npm run build` of
+// both packages.
 
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { test } from 'node:test'
-import { findChromium, launchChromium } from './viewer-chromium.ts'
+import { fileURLToPath } from 'node:url'
+import { findChromium, launchChromium } from './support/chromium.ts'
 
 const chromium = findChromium()
 const isCi = process.env.CI !== undefined && process.env.CI !== ''
@@ -12,7 +13,11 @@ const skip = chromium === undefined && !isCi ? 'chromium is not installed, and t
 
 test("the demo's traces are searched, opened, collapsed and compared", { skip }, async t => {
   assert.ok(chromium, 'chromium must be installed in CI')
-  const demo = spawn(process.execPath, ['examples/demo/run.js'], { stdio: 'pipe' })
+  const demo = spawn(
+    process.execPath,
+    [fileURLToPath(new URL('../../examples/demo/run.js', import.meta.url))],
+    { stdio: 'pipe' },
+  )
   const ended = new Promise(resolve => demo.once('close', resolve))
   t.after(async () => {
     demo.kill('SIGTERM')

@@ -6,10 +6,11 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { startViewer, type Viewer } from '../src/viewer/index.ts'
-import { drawTraces } from '../src/viewer/terminal.ts'
-import { browse, checkout, idOf, sendOtlp, sendShop, toOtlp } from './viewer-samples.ts'
+import { startViewer, type Viewer } from '../src/index.ts'
+import { drawTraces } from '../src/terminal.ts'
+import { browse, checkout, idOf, sendOtlp, sendShop, toOtlp } from './support/samples.ts'
 
 const ANY = { otlp: 0, jaeger: 0, jaegerCompact: 0, jaegerBinary: 0, zipkin: 0, page: 0 }
 
@@ -261,7 +262,11 @@ interface Run {
 }
 
 function run(...args: string[]): Run {
-  const child = spawn(process.execPath, ['--import', 'tsx', 'src/viewer/cli.ts', ...args], { stdio: 'pipe' })
+  const child = spawn(
+    process.execPath,
+    ['--import', 'tsx', fileURLToPath(new URL('../src/cli.ts', import.meta.url)), ...args],
+    { stdio: 'pipe' },
+  )
   let text = ''
   for (const stream of [child.stdout, child.stderr]) stream.on('data', data => (text += data))
   const exit = new Promise<number | null>(resolve => child.once('close', resolve))
@@ -284,7 +289,7 @@ test('the command: starts, opens a file, draws what comes, ends on a signal', as
   const id = idOf('checkout 1', 32)
   const file = join(folder, 'saved.json')
   await writeFile(file, JSON.stringify(await ask(`/api/traces/${id}`)))
-  const command = run('viewer', '--terminal', '--any-port', file, 'no-such-file.json')
+  const command = run('--terminal', '--any-port', file, 'no-such-file.json')
   const [, url] = await command.said(/Traces are shown at (http:\/\/127\.0\.0\.1:\d+)\n/)
   await command.said(
     /They are taken in at OTLP \d+, Jaeger HTTP \d+, Jaeger UDP \d+, Jaeger UDP \d+, Zipkin \d+/,
@@ -296,17 +301,17 @@ test('the command: starts, opens a file, draws what comes, ends on a signal', as
   assert.equal(await command.ended(), 0)
 })
 
-test('the examples of docs/viewer.md run', async () => {
-  const text = await readFile('docs/viewer.md', 'utf8')
+test('the examples of the README run', async () => {
+  const text = await readFile(new URL('../README.md', import.meta.url), 'utf8')
   const examples = [...text.matchAll(/```js\n([^`]*(?:`[^`]+`[^`]*)*?)```/g)].map(
     ([, code]) => code as string,
   )
   assert.equal(examples.length, 2)
-  const door = new URL('../src/viewer/index.ts', import.meta.url).href
+  const door = new URL('../src/index.ts', import.meta.url).href
   const outputs: string[] = []
   for (const [i, code] of examples.entries()) {
     const file = join(folder, `example-${i}.mjs`)
-    await writeFile(file, code.replace("'tracing-middleware/viewer'", JSON.stringify(door)))
+    await writeFile(file, code.replace("'tracing-viewer'", JSON.stringify(door)))
     const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', file])
     outputs.push(stdout)
   }
@@ -315,18 +320,9 @@ test('the examples of docs/viewer.md run', async () => {
 })
 
 test('the command: help, and what it does not understand', async () => {
-  const [help, none, other, wrong, port] = [
-    run('--help'),
-    run(),
-    run('view'),
-    run('viewer', '--nope'),
-    run('viewer', '--port', 'x'),
-  ]
+  const [help, wrong, port] = [run('--help'), run('--nope'), run('--port', 'x')]
   assert.equal(await help.ended(), 0)
   assert.match(help.text(), /^Shows traces on this machine/)
-  assert.equal(await none.ended(), 2)
-  assert.equal(await other.ended(), 2)
-  assert.match(other.text(), /there is no command 'view'/)
   assert.equal(await wrong.ended(), 2)
   assert.match(wrong.text(), /'--nope'/)
   assert.equal(await port.ended(), 1)

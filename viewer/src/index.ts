@@ -1,12 +1,12 @@
 // The door to the viewer: a collector for traces and their page, on this machine, for development.
 
-import { createReport } from '../core/index.ts'
 import { createReadBody } from './body.ts'
 import { openJaegerHttp, openJaegerUdp, openOtlp, openZipkin, type Sink } from './collector.ts'
 import type { Door } from './doors.ts'
 import { type DoorName, resolveViewerOptions, type ViewerOptions, type ViewerSettings } from './options.ts'
 import { openPage } from './page-server.ts'
 import { createStore, type StoreStats, type TraceStore, type ViewerTrace } from './store.ts'
+import { toLine } from './text.ts'
 
 export { formatDuration } from './duration.ts'
 export type { Reference, SpanKind, SpanLog, Tag, TagValue, ViewerSpan } from './model.ts'
@@ -67,7 +67,7 @@ export async function startViewer(options?: ViewerOptions): Promise<Viewer> {
   const settings = resolveViewerOptions(options)
   const store = createStore(settings.limits)
   const refusals = createRefusals()
-  const report = createReport(undefined)
+  const report = createListenerReport()
   const sink: Sink = {
     accept(intake) {
       refusals.count(intake.refused, intake.reason)
@@ -89,7 +89,7 @@ export async function startViewer(options?: ViewerOptions): Promise<Viewer> {
         try {
           if (traceIds.length > 0) listener(traceIds)
         } catch (error) {
-          report('onSpans', error)
+          report(error)
         }
       }),
     stats,
@@ -164,6 +164,25 @@ function whyNot(error: unknown): string {
   const { code, message } = error as NodeJS.ErrnoException
   if (code === 'EADDRINUSE') return 'is in use by another program'
   return code === 'EACCES' ? 'needs rights that this process has not' : `cannot be opened (${message})`
+}
+
+/** Reports the first error that an `onSpans` listener throws, as a process warning; later ones are silent. */
+function createListenerReport(): (error: unknown) => void {
+  let isReported = false
+  return error => {
+    if (isReported) return
+    isReported = true
+    let message = 'an error that cannot be read'
+    try {
+      message = toLine(String(error instanceof Error ? error.message : error), 1000)
+    } catch {
+      // Even reading the error may throw.
+    }
+    process.emitWarning(`onSpans: a listener threw: ${message} (reported once)`, {
+      type: 'TracingViewerWarning',
+      code: 'TRACING_VIEWER',
+    })
+  }
 }
 
 function createRefusals() {

@@ -3,10 +3,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { align } from '../src/viewer/align.ts'
-import { assemble, type TraceNode } from '../src/viewer/assemble.ts'
-import { criticalPath } from '../src/viewer/critical-path.ts'
-import { formatDuration } from '../src/viewer/duration.ts'
+import { align } from '../src/align.ts'
+import { assemble, type TraceNode } from '../src/assemble.ts'
+import { criticalPath } from '../src/critical-path.ts'
+import { formatDuration } from '../src/duration.ts'
 import {
   failureOf,
   MalformedSpan,
@@ -14,10 +14,10 @@ import {
   type SpanDraft,
   toSpan,
   type ViewerSpan,
-} from '../src/viewer/model.ts'
-import { adjustSkew, shiftOf } from '../src/viewer/skew.ts'
-import { sizeOf } from '../src/viewer/store.ts'
-import { drawTrace } from '../src/viewer/tree.ts'
+} from '../src/model.ts'
+import { adjustSkew, shiftOf } from '../src/skew.ts'
+import { sizeOf } from '../src/store.ts'
+import { drawTrace } from '../src/tree.ts'
 
 const START = 1_700_000_000_000_000
 

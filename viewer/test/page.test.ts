@@ -5,10 +5,11 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { after, before, beforeEach, describe, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import type { Browser, Page } from 'playwright-core'
-import { startViewer, type Viewer } from '../src/viewer/index.ts'
-import { findChromium, launchChromium } from './viewer-chromium.ts'
-import { browse, idOf, sendOtlp, sendShop, toOtlp, wide } from './viewer-samples.ts'
+import { startViewer, type Viewer } from '../src/index.ts'
+import { findChromium, launchChromium } from './support/chromium.ts'
+import { browse, idOf, sendOtlp, sendShop, toOtlp, wide } from './support/samples.ts'
 
 const chromium = findChromium()
 const isCi = process.env.CI !== undefined && process.env.CI !== ''
@@ -24,7 +25,10 @@ describe("the viewer's page", { skip }, () => {
 
   before(async () => {
     assert.ok(chromium, 'chromium must be installed in CI')
-    execFileSync(process.execPath, ['scripts/build-viewer.mjs', '--page'])
+    execFileSync(process.execPath, [
+      fileURLToPath(new URL('../scripts/build.mjs', import.meta.url)),
+      '--page',
+    ])
     browser = await launchChromium(chromium)
     viewer = await startViewer({ ports: ANY })
     page = await browser.newPage({ viewport: { width: 1280, height: 800 } })

@@ -1,6 +1,6 @@
 // The head of a trace: what it is, how long it took, what is odd about it.
 
-import { shiftOf } from '../skew.ts'
+import { shiftOf } from '../src/skew.ts'
 import type { LoadedTrace } from './api.ts'
 import { type Child, copyButton, h, icon } from './dom.ts'
 import { formatDuration, formatTime, plural, serviceLabel } from './look.ts'

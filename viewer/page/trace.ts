@@ -1,7 +1,7 @@
 // One trace: what it is, its time line, and beside it all that is known of the chosen span.
 
-import type { TraceNode } from '../assemble.ts'
-import { criticalPath } from '../critical-path.ts'
+import type { TraceNode } from '../src/assemble.ts'
+import { criticalPath } from '../src/critical-path.ts'
 import { type LoadedTrace, loadTrace } from './api.ts'
 import { linkTo, spanDetails } from './details.ts'
 import { announce, copy, fill, h, icon } from './dom.ts'

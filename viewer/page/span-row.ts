@@ -1,9 +1,9 @@
 // One row of the time line: a span's name in its place in the tree, and its bar in its place in time.
 
-import type { TraceNode } from '../assemble.ts'
-import type { CriticalStretch } from '../critical-path.ts'
-import { failureOf, statusOf, tagOf } from '../model.ts'
-import { shiftOf } from '../skew.ts'
+import type { TraceNode } from '../src/assemble.ts'
+import type { CriticalStretch } from '../src/critical-path.ts'
+import { failureOf, statusOf, tagOf } from '../src/model.ts'
+import { shiftOf } from '../src/skew.ts'
 import { h, icon } from './dom.ts'
 import { abortedMark, colourOf, errorMark, formatDuration, plural } from './look.ts'
 

@@ -1,10 +1,10 @@
 // One trace as text for a terminal: a tree with durations, bars on the trace's own time line, status and failures.
 
-import { cleanText } from '../core/index.ts'
 import { assemble, type TraceNode } from './assemble.ts'
 import { formatDuration } from './duration.ts'
 import { failureOf, statusOf, tagOf, type ViewerSpan } from './model.ts'
 import { adjustSkew } from './skew.ts'
+import { toLine } from './text.ts'
 
 /** How a tree is drawn; everything may be left out. */
 export interface DrawOptions {
@@ -146,13 +146,6 @@ function bar(node: TraceNode, begin: number, whole: number): string {
 function paintBar({ span }: TraceNode, text: string, paint: Paint): string {
   if (span.error) return paint.bad(text)
   return span.aborted ? paint.warn(text) : paint.service(text, span.service)
-}
-
-// What turns text round would let a span draw over its neighbours.
-const TURNS = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g
-
-function toLine(text: string, most: number): string {
-  return cleanText(text, most).replace(TURNS, '')
 }
 
 function fit(text: string, room: number): string {

@@ -1,6 +1,6 @@
 // How things look the same wherever they are shown: a service's colour, a time, marks for failures.
 
-import { formatDuration } from '../duration.ts'
+import { formatDuration } from '../src/duration.ts'
 import { type Child, h, icon } from './dom.ts'
 
 export { formatDuration }

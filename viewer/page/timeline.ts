@@ -1,7 +1,7 @@
 // A trace on its time line: a tree of rows, of which only those in sight exist, each with its bar.
 
-import type { TraceNode } from '../assemble.ts'
-import type { CriticalStretch } from '../critical-path.ts'
+import type { TraceNode } from '../src/assemble.ts'
+import type { CriticalStretch } from '../src/critical-path.ts'
 import type { LoadedTrace } from './api.ts'
 import { fill, h } from './dom.ts'
 import { formatDuration } from './look.ts'

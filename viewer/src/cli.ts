@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// The command: npx tracing-middleware viewer
+// The command: npx tracing-viewer
 
 import { readFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
@@ -8,7 +8,7 @@ import { drawTraces } from './terminal.ts'
 
 const HELP = `Shows traces on this machine, for development.
 
-  npx tracing-middleware viewer [options] [file ...]
+  npx tracing-viewer [options] [file ...]
 
 Takes in OTLP (4318), Jaeger thrift (HTTP 14268, UDP 6831 and 6832) and Zipkin JSON (9411), and shows the traces
 on a page (16686). Traces are kept in memory, and lost when it ends. Files are traces saved from the page, or
@@ -29,15 +29,10 @@ async function main(): Promise<number> {
     process.stderr.write(`${(error as Error).message}\n\n${HELP}`)
     return 2
   }
-  const { values, positionals } = parsed
-  const [command, ...files] = positionals
+  const { values, positionals: files } = parsed
   if (values.help === true) {
     process.stdout.write(HELP)
     return 0
-  }
-  if (command !== 'viewer') {
-    process.stderr.write(`${command === undefined ? '' : `there is no command '${command}'\n\n`}${HELP}`)
-    return 2
   }
   const viewer = await startViewer({
     ...(values.host === undefined ? undefined : { host: values.host }),

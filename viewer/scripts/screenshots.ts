@@ -4,9 +4,9 @@
 
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { startViewer } from '../src/viewer/index.ts'
-import { findChromium, launchChromium } from '../test/viewer-chromium.ts'
-import { idOf, sendShop } from '../test/viewer-samples.ts'
+import { startViewer } from '../src/index.ts'
+import { findChromium, launchChromium } from '../test/support/chromium.ts'
+import { idOf, sendShop } from '../test/support/samples.ts'
 
 const folder = process.argv[2] ?? 'docs/images'
 

@@ -1,12 +1,12 @@
 // What the page asks of the viewer.
 
-import { type Assembly, assemble, type TraceNode } from '../assemble.ts'
-import { fromJaegerJson } from '../jaeger-json.ts'
-import type { ViewerSpan } from '../model.ts'
-import { adjustSkew } from '../skew.ts'
-import type { ServiceMap, TraceSummary } from '../summary.ts'
+import { type Assembly, assemble, type TraceNode } from '../src/assemble.ts'
+import { fromJaegerJson } from '../src/jaeger-json.ts'
+import type { ViewerSpan } from '../src/model.ts'
+import { adjustSkew } from '../src/skew.ts'
+import type { ServiceMap, TraceSummary } from '../src/summary.ts'
 
-export type { ServiceCalls, ServiceMap, ServiceNode, TraceSummary } from '../summary.ts'
+export type { ServiceCalls, ServiceMap, ServiceNode, TraceSummary } from '../src/summary.ts'
 
 /** What the viewer holds, and what it had to let go or refuse. */
 export interface Stats {
