@@ -1,14 +1,14 @@
-// What the page asks of the viewer.
+// The requests of the page to the viewer.
 
-import { type Assembly, assemble, type TraceNode } from '../src/assemble.ts'
+import { adjustSkew } from '../src/clock-skew.ts'
 import { fromJaegerJson } from '../src/jaeger-json.ts'
 import type { ViewerSpan } from '../src/model.ts'
-import { adjustSkew } from '../src/skew.ts'
 import type { ServiceMap, TraceSummary } from '../src/summary.ts'
+import { buildTraceTree, type TraceNode, type TraceTree } from '../src/trace-tree.ts'
 
 export type { ServiceCalls, ServiceMap, ServiceNode, TraceSummary } from '../src/summary.ts'
 
-/** What the viewer holds, and what it had to let go or refuse. */
+/** What the viewer keeps, removed and refused. */
 export interface Stats {
   traces: number
   spans: number
@@ -21,24 +21,24 @@ export interface Stats {
   lastRefusal?: string
 }
 
-/** The viewer's doors. */
+/** The ports of the viewer, and what is wrong with them. */
 export interface About {
   ports: Partial<Record<'otlp' | 'jaeger' | 'jaegerCompact' | 'jaegerBinary' | 'zipkin' | 'page', number>>
   problems: string[]
   stats: Stats
 }
 
-/** A whole trace, put together. */
-export interface LoadedTrace extends Assembly {
+/** A trace with its tree. */
+export interface LoadedTrace extends TraceTree {
   readonly traceId: string
   readonly spans: readonly ViewerSpan[]
-  /** The root that the trace is named after. */
+  /** The root that gives the trace its name. */
   readonly root: TraceNode
   /** Microseconds since the epoch, on the clock of the root. */
   readonly start: number
   readonly end: number
   readonly services: readonly string[]
-  /** The trace as it can be saved. */
+  /** The trace in Jaeger's JSON, for saving. */
   readonly document: unknown
 }
 
@@ -58,14 +58,14 @@ async function reasonOf(response: Response): Promise<string> {
   }
 }
 
-/** A list of traces for a search. */
+/** Loads the traces that match a search. */
 export function loadList(
   query: URLSearchParams,
 ): Promise<{ traces: TraceSummary[]; total: number; stats: Stats }> {
   return get(`/viewer/traces?${query}`)
 }
 
-/** The names to choose from. */
+/** Loads the names of all services, and of the operations of one. */
 export function loadNames(service: string): Promise<{ services: string[]; operations: string[] }> {
   return get(`/viewer/names?${new URLSearchParams({ service })}`)
 }
@@ -78,11 +78,11 @@ export function loadAbout(): Promise<About> {
   return get('/viewer/about')
 }
 
-/** One trace; throws when there is none of this id. */
+/** Loads a trace; rejects when there is none with this id. */
 export async function loadTrace(traceId: string): Promise<LoadedTrace> {
   const document = await get(`/api/traces/${encodeURIComponent(traceId)}`)
   const { spans } = fromJaegerJson(document)
-  const { roots, nodes } = adjustSkew(assemble(spans))
+  const { roots, nodes } = adjustSkew(buildTraceTree(spans))
   const root = roots.find(node => !node.orphan) ?? roots[0]
   if (root === undefined) throw new Error('the trace has no spans')
   let [start, end] = [Number.POSITIVE_INFINITY, 0]
@@ -104,24 +104,24 @@ async function post<T>(path: string, body: string | File): Promise<T> {
   return (await response.json()) as T
 }
 
-/** Opens a saved trace: it joins the others. */
+/** Adds the traces of a file to the viewer. */
 export function openFile(file: File): Promise<{ traceIds: string[]; refused: number }> {
   return post('/viewer/open', file)
 }
 
-/** Forgets all traces. */
+/** Removes all traces. */
 export function clearTraces(): Promise<unknown> {
   return post('/viewer/clear', '{}')
 }
 
-/** What is told live; `traceIds` is null when too much has changed to be listed. */
+/** A change of the traces; `traceIds` is null when too many have changed. */
 export interface Change {
   traceIds: string[] | null
   stats: Stats
 }
 
-/** Listens for changes, as long as the page is open; a lost connection comes back by itself. */
-export function listen(onChange: (change: Change) => void, onState: (live: boolean) => void): void {
+/** Listens for changes as long as the page is open. EventSource reconnects by itself. */
+export function listen(onChange: (change: Change) => void, onState: (isLive: boolean) => void): void {
   const events = new EventSource('/viewer/events')
   events.addEventListener('open', () => onState(true))
   events.addEventListener('error', () => onState(false))

@@ -1,26 +1,27 @@
-// Two traces side by side: the same spans on the same line, what only one has plain to see, and the difference in time.
+// Compares two traces side by side: one row for each span, with its time in both traces and the difference.
 
 import { type AlignedPair, align } from '../src/align.ts'
-import type { TraceNode } from '../src/assemble.ts'
+import type { TraceNode } from '../src/trace-tree.ts'
 import { type LoadedTrace, loadList, loadTrace } from './api.ts'
 import { fill, h } from './dom.ts'
-import { abortedMark, colourOf, errorMark, formatDuration, formatTime, plural, serviceLabel } from './look.ts'
-import type { View } from './main.ts'
-import { createRows } from './rows.ts'
+import { formatDuration, formatTime, plural } from './format.ts'
+import { abortedMark, colourOf, errorMark, serviceLabel } from './labels.ts'
 import { keyOf } from './span-row.ts'
+import type { View } from './view.ts'
+import { createRows } from './virtual-rows.ts'
 
-/** The view that compares the two traces of the address; with one alone it offers others to choose from. */
+/** The view that compares the two traces of the address. With only one, it lists others to compare with. */
 export function compareView(path: readonly string[]): View {
   const [, first = '', second] = path
   const element = h('div', { class: 'compare' }, h('p', { class: 'list-status' }, 'Loading…'))
   let pairs: AlignedPair[] = []
   let active = 0
-  let key: (event: KeyboardEvent) => boolean = () => false
+  let onKey: (event: KeyboardEvent) => boolean = () => false
 
   async function load(): Promise<void> {
     try {
       const a = await loadTrace(first)
-      if (second === undefined) await offer(a)
+      if (second === undefined) await listOthers(a)
       else show(a, await loadTrace(second))
     } catch (error) {
       fill(
@@ -36,7 +37,7 @@ export function compareView(path: readonly string[]): View {
     }
   }
 
-  async function offer(a: LoadedTrace): Promise<void> {
+  async function listOthers(a: LoadedTrace): Promise<void> {
     const query = new URLSearchParams({
       service: a.root.span.service,
       operation: a.root.span.operation,
@@ -58,7 +59,11 @@ export function compareView(path: readonly string[]): View {
         ? h(
             'div',
             { class: 'empty' },
-            h('p', {}, 'There is no other trace of this operation yet. In the list any two can be chosen.'),
+            h(
+              'p',
+              {},
+              'There is no other trace of this operation yet. In the list you can select any two traces.',
+            ),
             h('a', { class: 'button', href: '#/' }, 'All traces'),
           )
         : h(
@@ -85,8 +90,8 @@ export function compareView(path: readonly string[]): View {
 
   function show(a: LoadedTrace, b: LoadedTrace): void {
     pairs = align(a, b)
-    // One scale for both: what is longer looks longer.
-    const whole = Math.max(1, a.end - a.start, b.end - b.start)
+    // Both traces are drawn on the same scale.
+    const scale = Math.max(1, a.end - a.start, b.end - b.start)
     const rows = createRows({
       height: 30,
       draw: index => drawPair(pairs[index] as AlignedPair, index),
@@ -125,7 +130,7 @@ export function compareView(path: readonly string[]): View {
       if (node === undefined)
         return h('div', { class: `lane is-missing is-${which}` }, h('span', {}, 'not in this trace'))
       const { span, start } = node
-      const left = (start - trace.start) / whole
+      const left = (start - trace.start) / scale
       return h(
         'a',
         {
@@ -135,7 +140,7 @@ export function compareView(path: readonly string[]): View {
         },
         h('span', {
           class: span.error ? 'bar is-error' : 'bar',
-          style: { left: `${left * 75}%`, width: `${(span.duration / whole) * 75}%` },
+          style: { left: `${left * 75}%`, width: `${(span.duration / scale) * 75}%` },
         }),
         h(
           'span',
@@ -156,7 +161,7 @@ export function compareView(path: readonly string[]): View {
       rows.element.setAttribute('aria-activedescendant', `pair-${active}`)
     }
 
-    key = event => {
+    onKey = event => {
       if (event.key === 'ArrowDown' || event.key === 'j') go(active + 1)
       else if (event.key === 'ArrowUp' || event.key === 'k') go(active - 1)
       else if (event.key === 'PageDown') go(active + rows.page())
@@ -179,7 +184,7 @@ export function compareView(path: readonly string[]): View {
       h(
         'p',
         { class: 'list-status' },
-        `${plural(pairs.length - onlyA - onlyB, 'span')} in both, ${onlyA} in A alone, ${onlyB} in B alone`,
+        `${plural(pairs.length - onlyA - onlyB, 'span')} in both, ${onlyA} only in A, ${onlyB} only in B`,
         h('a', { class: 'button is-quiet', href: `#/compare/${b.traceId}/${a.traceId}` }, 'Swap (x)'),
       ),
       h(
@@ -203,8 +208,8 @@ export function compareView(path: readonly string[]): View {
   return {
     element,
     title: 'Compare',
-    navigate: asked => asked[0] === 'compare' && asked[1] === first && asked[2] === second,
-    key: event => key(event),
+    navigate: parts => parts[0] === 'compare' && parts[1] === first && parts[2] === second,
+    key: event => onKey(event),
   }
 }
 

@@ -1,36 +1,36 @@
-// Elements made from plain values. Whatever comes from a span gets onto the page through here, as text: there is no way
-// here from text to markup, to a script or to an address.
+// Creates elements. All text from spans reaches the page through these functions, which never turn text into markup, a
+// script or an address.
 
-/** What an element may contain. */
+/** The content of an element. */
 export type Child = Node | string | number | undefined | false | readonly Child[]
 
-/** An element's properties: attributes by their names, and what has no attribute. */
+/** The properties of an element. */
 export interface Props {
   class?: string | undefined
   title?: string | undefined
-  /** Only addresses within the page: `#/trace/...`. */
+  /** Addresses within the page only: `#/trace/...`. */
   href?: `#${string}`
   on?: { [K in keyof HTMLElementEventMap]?: (event: HTMLElementEventMap[K]) => void }
-  /** Set through the style object, which the page's policy allows and a style attribute is not. */
+  /** Set through the style object, since the content security policy forbids style attributes. */
   style?: Readonly<Record<string, string>>
   attributes?: Readonly<Record<string, string | number | boolean | undefined>>
 }
 
-/** Makes an element. */
+/** Creates an HTML element. */
 export function h<K extends keyof HTMLElementTagNameMap>(
   name: K,
   props: Props = {},
   ...children: Child[]
 ): HTMLElementTagNameMap[K] {
   const element = document.createElement(name)
-  dress(element, props)
+  setProps(element, props)
   append(element, children)
   return element
 }
 
 const SVG = 'http://www.w3.org/2000/svg'
 
-/** Makes an element of a drawing. */
+/** Creates an SVG element. */
 export function s<K extends keyof SVGElementTagNameMap>(
   name: K,
   attributes: Readonly<Record<string, string | number>> = {},
@@ -42,13 +42,13 @@ export function s<K extends keyof SVGElementTagNameMap>(
   return element
 }
 
-/** Puts children in the place of all that an element has. */
+/** Replaces the content of an element. */
 export function fill(element: Element, ...children: Child[]): void {
   element.replaceChildren()
   append(element, children)
 }
 
-function dress(element: HTMLElement, props: Props): void {
+function setProps(element: HTMLElement, props: Props): void {
   if (props.class !== undefined) element.className = props.class
   if (props.title !== undefined) element.title = props.title
   if (props.href !== undefined) element.setAttribute('href', props.href)
@@ -71,7 +71,7 @@ function append(element: Element, children: readonly Child[]): void {
   }
 }
 
-/** Our own drawings of 16 by 16, one path each. */
+// The path of each icon, in 16 by 16 units.
 const ICONS = {
   caret: 'M6 4l4 4-4 4',
   error: 'M8 4.5v4.2M8 11.4v.1',
@@ -89,14 +89,14 @@ const ICONS = {
   zoom: 'M7 3a4 4 0 1 1 0 8 4 4 0 0 1 0-8M10 10l3 3M5.3 7h3.4M7 5.3v3.4',
 } as const
 
-/** A small drawing, which a screen reader passes over. */
+/** An icon; screen readers skip it. */
 export function icon(name: keyof typeof ICONS): SVGSVGElement {
   const drawing = s('svg', { viewBox: '0 0 16 16', class: `icon icon-${name}`, 'aria-hidden': 'true' })
   drawing.append(s('path', { d: ICONS[name] }))
   return drawing
 }
 
-/** A button with an icon, and words for who cannot see it. */
+/** A button with an icon; the label is its tooltip and its text for screen readers. */
 export function iconButton(name: keyof typeof ICONS, label: string, action: () => void): HTMLButtonElement {
   return h(
     'button',
@@ -117,7 +117,7 @@ const announcer = h('div', {
 const toast = h('div', { class: 'toast', attributes: { 'aria-hidden': 'true' } })
 let toastTimer: ReturnType<typeof setTimeout> | undefined
 
-/** Says something in passing, to the eye and to a screen reader. */
+/** Shows a message for a moment, and reads it to screen readers. */
 export function announce(text: string): void {
   if (!announcer.isConnected) document.body.append(announcer, toast)
   announcer.textContent = text
@@ -127,17 +127,17 @@ export function announce(text: string): void {
   toastTimer = setTimeout(() => toast.classList.remove('is-shown'), 1800)
 }
 
-/** Copies text, and says so. */
+/** Copies text to the clipboard and shows a message. */
 export async function copy(text: string, what: string): Promise<void> {
   try {
     await navigator.clipboard.writeText(text)
     announce(`${what} copied`)
   } catch {
-    announce(`${what} could not be copied: the browser forbids it`)
+    announce(`${what} could not be copied: the browser does not allow it`)
   }
 }
 
-/** A small button that copies. */
+/** A button that copies text. */
 export function copyButton(text: string, what: string): HTMLButtonElement {
   return iconButton('copy', `Copy ${what}`, () => void copy(text, what))
 }

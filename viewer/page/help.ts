@@ -1,4 +1,4 @@
-// Words for who is new here: how to send spans, which keys there are, and where to go when this viewer is outgrown.
+// Help: the keys, how to send spans, and how to switch to another backend.
 
 import { type About, loadAbout } from './api.ts'
 import { type Child, copyButton, fill, h, iconButton } from './dom.ts'
@@ -8,20 +8,20 @@ const KEYS: readonly (readonly [keys: string, what: string])[] = [
   ['/', 'search; in a trace: find'],
   ['↑ ↓ k j', 'move'],
   ['Enter', 'open the trace'],
-  ['x', 'choose a trace to compare; c compares the two'],
+  ['x', 'select a trace; c compares two selected ones'],
   ['← →', 'collapse, expand; to the parent, to the first child'],
   ['+ −', 'expand all, collapse all'],
   ['e E', 'next and previous error or abort'],
   ['n', 'next match'],
   ['p', 'critical path'],
-  ['z', 'zoom to the chosen span, and back'],
-  ['y', 'copy a link to the chosen span'],
+  ['z', 'zoom to the selected span, and back'],
+  ['y', 'copy a link to the selected span'],
   ['s', 'save the trace'],
   ['t', 'dark or light'],
   ['Esc', 'close; back to the list'],
 ]
 
-// One setting each. Names: https://opentelemetry.io/docs/specs/otel/protocol/exporter/ and jaeger-client's README.
+// The names of the settings: https://opentelemetry.io/docs/specs/otel/protocol/exporter/ and jaeger-client's README.
 const BACKENDS: readonly (readonly [name: string, setting: string])[] = [
   ['Jaeger', 'OTEL_EXPORTER_OTLP_ENDPOINT=http://jaeger:4318'],
   ['Grafana Tempo', 'OTEL_EXPORTER_OTLP_ENDPOINT=http://tempo:4318'],
@@ -29,7 +29,7 @@ const BACKENDS: readonly (readonly [name: string, setting: string])[] = [
   ['Jaeger, from jaeger-client', 'JAEGER_ENDPOINT=http://jaeger:14268/api/traces'],
 ]
 
-/** The dialog of help. */
+/** The help dialog. */
 export function helpDialog(): HTMLDialogElement {
   const dialog = h('dialog', { class: 'help', attributes: { 'aria-label': 'Help' } })
   dialog.append(
@@ -63,61 +63,64 @@ export function helpDialog(): HTMLDialogElement {
     h(
       'section',
       {},
-      h('h3', {}, 'When this is outgrown'),
+      h('h3', {}, 'Other backends'),
       h(
         'p',
         {},
-        'This is a tool for development: in memory, bounded, for this machine. Another backend is one setting in the environment of your services:',
+        'This viewer is for development: it keeps traces in memory, within limits, on one machine. To use another backend, set one environment variable in your services:',
       ),
       settings(BACKENDS),
       h(
         'p',
         { class: 'faint' },
-        'Headers for a login go into OTEL_EXPORTER_OTLP_HEADERS. A trace saved here opens in Jaeger’s page too, and one saved there opens here.',
+        'Headers for authentication go into OTEL_EXPORTER_OTLP_HEADERS. Jaeger’s page can open traces that are saved here, and this page can open traces that are saved there.',
       ),
     ),
   )
   dialog.addEventListener('click', event => {
-    // A click beside the dialog lands on the dialog itself.
+    // A click on the backdrop has the dialog itself as its target.
     if (event.target === dialog) dialog.close()
   })
   return dialog
 }
 
-/** What the list shows while nothing has come. */
+/** Shown in the list until spans arrive: how to send them. */
 export function welcome(): HTMLElement {
-  const places = h('div', {})
+  const destinations = h('div', {})
   void loadAbout().then(
-    about => fill(places, settings(placesToSend(about))),
+    about => fill(destinations, settings(destinationsOf(about))),
     () => undefined,
   )
   return h(
     'div',
     { class: 'empty' },
     h('h2', {}, 'Waiting for spans'),
-    h('p', {}, 'Traces appear here as they come. Point your services at this viewer:'),
-    places,
+    h('p', {}, 'Traces appear here when they arrive. Configure your services to send them:'),
+    destinations,
   )
 }
 
-function placesToSend({ ports }: About): [string, string][] {
+function destinationsOf({ ports }: About): [string, string][] {
   const host = location.hostname
-  const places: [string, string][] = []
+  const destinations: [string, string][] = []
   if (ports.otlp !== undefined)
-    places.push([
+    destinations.push([
       'OpenTelemetry, tracing-middleware/tracer',
       `OTEL_EXPORTER_OTLP_ENDPOINT=http://${host}:${ports.otlp}`,
     ])
   if (ports.jaegerBinary !== undefined)
-    places.push([
+    destinations.push([
       'jaeger-client over UDP',
       `JAEGER_AGENT_HOST=${host} JAEGER_AGENT_PORT=${ports.jaegerBinary}`,
     ])
   if (ports.jaeger !== undefined)
-    places.push(['jaeger-client over HTTP', `JAEGER_ENDPOINT=http://${host}:${ports.jaeger}/api/traces`])
+    destinations.push([
+      'jaeger-client over HTTP',
+      `JAEGER_ENDPOINT=http://${host}:${ports.jaeger}/api/traces`,
+    ])
   if (ports.zipkin !== undefined)
-    places.push(['Zipkin reporters (v2 JSON)', `http://${host}:${ports.zipkin}/api/v2/spans`])
-  return places
+    destinations.push(['Zipkin reporters (v2 JSON)', `http://${host}:${ports.zipkin}/api/v2/spans`])
+  return destinations
 }
 
 function settings(list: readonly (readonly [string, string])[]): Child {

@@ -1,31 +1,19 @@
-// The page: its frame, which view is shown for which address, what is told live, and the keys that work everywhere.
+// The page: its header, the view for each address, live updates, and the keys that work in all views.
 
-import { type About, type Change, listen, loadAbout, type Stats } from './api.ts'
+import { type About, listen, loadAbout, type Stats } from './api.ts'
 import { compareView } from './compare.ts'
 import { announce, fill, h, iconButton } from './dom.ts'
+import { formatBytes, plural } from './format.ts'
 import { helpDialog } from './help.ts'
-import { listView } from './list.ts'
-import { formatBytes, plural } from './look.ts'
-import { mapView } from './map.ts'
+import { mapView } from './service-map.ts'
 import { toggleTheme, useTheme } from './theme.ts'
 import { traceView } from './trace.ts'
-
-/** What is shown below the frame. */
-export interface View {
-  readonly element: HTMLElement
-  readonly title: string
-  /** The address changed within the view; false when this view is not for it. */
-  navigate(path: readonly string[], query: URLSearchParams): boolean
-  /** Traces have come. */
-  change?(change: Change): void
-  /** A key that no field took; true when the view used it. */
-  key?(event: KeyboardEvent): boolean
-  close?(): void
-}
+import { listView } from './trace-list.ts'
+import type { View } from './view.ts'
 
 const main = h('main', { class: 'view', attributes: { id: 'view', tabindex: -1 } })
-const pulse = h('span', { class: 'pulse', attributes: { role: 'img' } })
-const held = h('span', { class: 'held' })
+const connection = h('span', { class: 'connection', attributes: { role: 'img' } })
+const storeStats = h('span', { class: 'store-stats' })
 const notices = h('div', { class: 'notices' })
 const help = helpDialog()
 const tabs = {
@@ -64,15 +52,15 @@ function open(parts: readonly string[], query: URLSearchParams): View {
     case 'compare':
       return compareView(parts)
     default:
-      return nowhere()
+      return notFound()
   }
 }
 
-function nowhere(): View {
+function notFound(): View {
   const element = h(
     'div',
     { class: 'empty' },
-    h('h1', {}, 'There is nothing here'),
+    h('h1', {}, 'Page not found'),
     h('a', { href: '#/' }, 'All traces'),
   )
   return { element, title: 'Traces', navigate: () => false }
@@ -80,18 +68,18 @@ function nowhere(): View {
 
 function showStats(stats: Stats): void {
   fill(
-    held,
+    storeStats,
     `${plural(stats.traces, 'trace')} · ${plural(stats.spans, 'span')} · ${formatBytes(stats.bytes)}`,
   )
-  held.title = 'Kept in memory; the oldest trace goes when the bounds are reached'
+  storeStats.title = 'Kept in memory; the oldest traces are removed when a limit is reached'
   const lines: string[] = []
   if (stats.evictedTraces > 0) {
     lines.push(
-      `${plural(stats.evictedTraces, 'old trace')} (${plural(stats.evictedSpans, 'span')}) went to make room.`,
+      `Removed to make room: ${plural(stats.evictedTraces, 'old trace')} (${plural(stats.evictedSpans, 'span')}).`,
     )
   }
   if (stats.droppedSpans > 0) {
-    lines.push(`${plural(stats.droppedSpans, 'span')} found no room: their trace alone is too big.`)
+    lines.push(`Not kept: ${plural(stats.droppedSpans, 'span')} of traces that are larger than the limits.`)
   }
   const refused = stats.refusedSpans + stats.refusedMessages
   if (refused > 0) {
@@ -99,10 +87,10 @@ function showStats(stats: Stats): void {
       stats.refusedSpans > 0 && plural(stats.refusedSpans, 'malformed span'),
       stats.refusedMessages > 0 && plural(stats.refusedMessages, 'unreadable message'),
     ].filter(Boolean)
-    lines.push(`Refused: ${what.join(', ')}. The latest: ${stats.lastRefusal ?? 'unknown'}`)
+    lines.push(`Refused: ${what.join(', ')}. The latest reason: ${stats.lastRefusal ?? 'unknown'}`)
   }
-  const kept = notices.querySelectorAll('.problem')
-  notices.replaceChildren(...kept, ...lines.map(line => h('p', { class: 'notice' }, line)))
+  const problems = notices.querySelectorAll('.problem')
+  notices.replaceChildren(...problems, ...lines.map(line => h('p', { class: 'notice' }, line)))
 }
 
 function showAbout(about: About): void {
@@ -141,14 +129,14 @@ function frame(): HTMLElement[] {
         'a',
         { class: 'brand', href: '#/', attributes: { 'aria-label': 'All traces' } },
         brand(),
-        'tracing-middleware',
+        'tracing-viewer',
       ),
       h('nav', { class: 'tabs', attributes: { 'aria-label': 'Views' } }, tabs.list, tabs.map),
       h(
         'div',
         { class: 'frame-end' },
-        pulse,
-        held,
+        connection,
+        storeStats,
         themeButton(),
         iconButton('help', 'Help (?)', () => help.showModal()),
       ),
@@ -172,10 +160,12 @@ function brand(): HTMLElement {
   return h('span', { class: 'brand-mark', attributes: { 'aria-hidden': 'true' } }, h('i'), h('i'), h('i'))
 }
 
-function setLive(live: boolean): void {
-  pulse.classList.toggle('is-live', live)
-  pulse.setAttribute('aria-label', live ? 'Live' : 'Not connected')
-  pulse.title = live ? 'Live: spans are shown as they come' : 'Not connected to the viewer; trying again'
+function setLive(isLive: boolean): void {
+  connection.classList.toggle('is-live', isLive)
+  connection.setAttribute('aria-label', isLive ? 'Live' : 'Not connected')
+  connection.title = isLive
+    ? 'Live: new spans are shown when they arrive'
+    : 'Not connected to the viewer; reconnecting'
 }
 
 useTheme()
@@ -189,10 +179,10 @@ listen(
     showStats(change.stats)
     view?.change?.(change)
   },
-  live => {
-    setLive(live)
-    // What came while there was no connection.
-    if (live)
+  isLive => {
+    setLive(isLive)
+    // Traces may have changed while the page was not connected.
+    if (isLive)
       loadAbout().then(
         about => {
           showAbout(about)

@@ -1,8 +1,9 @@
-// The map of services as a drawing: boxes in columns, calls as curves between them with their figures.
+// Draws the service map: services as boxes in columns, calls as labelled curves between them.
 
 import type { ServiceCalls, ServiceMap, ServiceNode } from './api.ts'
 import { s } from './dom.ts'
-import { colourOf, formatDuration, formatShare, plural } from './look.ts'
+import { formatDuration, formatShare, plural } from './format.ts'
+import { colourOf } from './labels.ts'
 import { layOut, type MapPlace, wayOf } from './map-layout.ts'
 
 /** The most services that are drawn. */
@@ -14,7 +15,7 @@ const COLUMN = 360
 const ROW = 104
 const MARGIN = 16
 
-/** The busiest services and the calls among them: a drawing of more is a tangle. */
+/** The busiest services and the calls between them. With more, a drawing cannot be read. */
 function busiest({ services, calls }: ServiceMap): ServiceMap {
   const shown = [...services].sort((a, b) => b.requests - a.requests).slice(0, MAX_DRAWN)
   const names = new Set(shown.map(({ name }) => name))
@@ -24,7 +25,7 @@ function busiest({ services, calls }: ServiceMap): ServiceMap {
   }
 }
 
-/** Draws services and calls; of many services the busiest. */
+/** Draws the services and their calls; of many services only the busiest. */
 export function drawMap(all: ServiceMap): SVGSVGElement {
   const map = busiest(all)
   const { places, ways } = layOut(
@@ -48,7 +49,7 @@ export function drawMap(all: ServiceMap): SVGSVGElement {
     width,
     height,
     role: 'img',
-    'aria-label': `${plural(map.services.length, 'service')} and the calls between them; the tables below say the same in words`,
+    'aria-label': `${plural(map.services.length, 'service')} and the calls between them; the tables below have the same data`,
   })
   const labels: SVGElement[] = []
   for (const call of map.calls) {
@@ -109,7 +110,7 @@ function drawCall(
 
 interface Way {
   readonly d: string
-  /** Where the label is. */
+  /** The position of the label. */
   readonly middle: Point
 }
 
@@ -136,7 +137,7 @@ function wayThrough(start: Point, through: readonly Point[], tip: Point): Way {
   return { d, middle }
 }
 
-/** A call back to an earlier column goes round below both. */
+/** The curve of a call to an earlier column: it passes below both services. */
 function wayBack(start: Point, tip: Point, below: number): Way {
   const d = `M${start.x} ${start.y + 14} C${start.x + 70} ${below} ${tip.x - 70} ${below} ${tip.x - 8} ${tip.y}`
   return { d, middle: { x: (start.x + tip.x) / 2, y: (start.y + tip.y + 6 * below) / 8 } }

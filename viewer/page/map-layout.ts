@@ -1,6 +1,6 @@
-// Where services stand on the map: callers left of what they call, few crossings, no two in one place.
+// Places the services of the map: callers left of the services that they call, with few crossing lines.
 
-/** A place in the grid. */
+/** A cell of the grid. */
 export interface MapPlace {
   readonly column: number
   readonly row: number
@@ -8,22 +8,22 @@ export interface MapPlace {
 
 const MAX_VISITS = 20_000
 
-/** Where services stand, and the places that a call passes which spans more than one column. */
+/** The cells of the services, and the cells that long calls pass through. */
 export interface MapLayout {
   readonly places: ReadonlyMap<string, MapPlace>
   /** By `wayOf(parent, child)`. */
   readonly ways: ReadonlyMap<string, readonly MapPlace[]>
 }
 
-/** A call's name in the layout. */
+/** The key of a call in the layout. */
 export function wayOf(parent: string, child: string): string {
   return JSON.stringify([parent, child])
 }
 
 /**
- * Lays services out in columns.
+ * Places services in columns.
  *
- * @param calls pairs of caller and callee; calls in a circle are allowed
+ * @param calls pairs of caller and callee; they may form cycles
  */
 export function layOut(
   services: readonly string[],
@@ -31,12 +31,12 @@ export function layOut(
 ): MapLayout {
   const columns = columnsOf(services, neighboursOf(services, calls, 0), neighboursOf(services, calls, 1))
   const byColumn: string[][] = []
-  const stand = (name: string, column: number) => {
+  const add = (name: string, column: number) => {
     while (byColumn.length <= column) byColumn.push([])
     byColumn[column]?.push(name)
   }
-  for (const name of services) stand(name, columns.get(name) as number)
-  // A call over more than one column is given a place of its own in each, so that it passes between the services.
+  for (const name of services) add(name, columns.get(name) as number)
+  // A call over several columns gets a cell of its own in each, so that it passes between the services.
   const steps: [string, string][] = []
   const passes = new Map<string, string[]>()
   for (const [parent, child] of calls) {
@@ -48,13 +48,13 @@ export function layOut(
       column++
     ) {
       through.push(JSON.stringify([way, column]))
-      stand(through.at(-1) as string, column)
+      add(through.at(-1) as string, column)
     }
     passes.set(way, through)
     const stops = [parent, ...through, child]
     for (let i = 1; i < stops.length; i++) steps.push([stops[i - 1] as string, stops[i] as string])
   }
-  const places = settle(byColumn, steps)
+  const places = order(byColumn, steps)
   const ways = new Map<string, MapPlace[]>()
   for (const [way, through] of passes)
     ways.set(
@@ -64,8 +64,8 @@ export function layOut(
   return { places: new Map(services.map(name => [name, places.get(name) as MapPlace])), ways }
 }
 
-/** Each moves to the middle of its neighbours; a few sweeps settle it. */
-function settle(
+/** Orders each column: every name moves to the mean row of its neighbours. After a few passes the order is stable. */
+function order(
   byColumn: readonly string[][],
   steps: readonly (readonly [string, string])[],
 ): Map<string, MapPlace> {
@@ -96,7 +96,7 @@ function settle(
   return places
 }
 
-/** For each name those that it is paired with: as caller (0), or as callee (1). */
+/** The partners of each name in the pairs in which it is the caller (0) or the callee (1). */
 function neighboursOf(
   names: readonly string[],
   pairs: readonly (readonly [string, string])[],
@@ -107,7 +107,7 @@ function neighboursOf(
   return neighbours
 }
 
-/** A service's column: one beyond the last of its callers; a call that closes a circle does not count. */
+/** The column of each service: one after the last of its callers. A call that closes a cycle does not count. */
 function columnsOf(
   services: readonly string[],
   below: ReadonlyMap<string, readonly string[]>,
@@ -117,7 +117,7 @@ function columnsOf(
   const onPath = new Set<string>()
   let visits = 0
   const visit = (name: string, column: number) => {
-    // The longest way to each could be looked for without end among many that call many.
+    // The number of paths grows exponentially when many services call many: the search is bounded.
     if (onPath.has(name) || (columns.get(name) ?? -1) >= column || ++visits > MAX_VISITS) return
     columns.set(name, column)
     onPath.add(name)
@@ -125,7 +125,7 @@ function columnsOf(
     onPath.delete(name)
   }
   for (const name of services) if ((above.get(name) ?? []).length === 0) visit(name, 0)
-  // Services that only call each other in a circle.
+  // Services in a cycle that no other service calls.
   for (const name of services) if (!columns.has(name)) visit(name, 0)
   for (const name of services) if (!columns.has(name)) columns.set(name, 0)
   return columns

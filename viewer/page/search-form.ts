@@ -1,4 +1,4 @@
-// What traces are searched by: fields that become the address's query, and back.
+// The search form: converts its fields to the query of the address, and back.
 
 import { loadNames } from './api.ts'
 import { fill, h } from './dom.ts'
@@ -12,7 +12,7 @@ export interface SearchForm {
   clear(): void
 }
 
-/** Makes the form; `onSearch` hears of every change, a moment after the last key. */
+/** Creates the form; `onSearch` is called shortly after the last change. */
 export function searchForm(query: URLSearchParams, onSearch: (query: URLSearchParams) => void): SearchForm {
   const service = h('select', { attributes: { name: 'service' } })
   const operation = h('select', { attributes: { name: 'operation' } })
@@ -22,34 +22,34 @@ export function searchForm(query: URLSearchParams, onSearch: (query: URLSearchPa
   const min = text('minDuration', '100ms')
   const max = text('maxDuration', '2s')
   const errors = h('input', { attributes: { type: 'checkbox', name: 'errors' } })
-  let known = ''
-  let wanted = { service: '', operation: '' }
+  let shownNames = ''
+  let selected = { service: '', operation: '' }
   let timer: ReturnType<typeof setTimeout> | undefined
 
   function set(from: URLSearchParams): void {
-    wanted = { service: from.get('service') ?? '', operation: from.get('operation') ?? '' }
+    selected = { service: from.get('service') ?? '', operation: from.get('operation') ?? '' }
     tags.value = from.getAll('tag').map(writeTag).join(' ')
     min.value = from.get('minDuration') ?? ''
     max.value = from.get('maxDuration') ?? ''
     errors.checked = from.get('errors') === 'true'
-    known = ''
+    shownNames = ''
     void refreshNames()
   }
 
   async function refreshNames(): Promise<void> {
-    const names = await loadNames(wanted.service)
-    const text = JSON.stringify([names, wanted])
-    if (text === known) return
-    known = text
-    offer(service, 'Every service', names.services, wanted.service)
-    offer(operation, 'Every operation', names.operations, wanted.operation)
-    operation.disabled = wanted.service === ''
+    const names = await loadNames(selected.service)
+    const text = JSON.stringify([names, selected])
+    if (text === shownNames) return
+    shownNames = text
+    fillOptions(service, 'All services', names.services, selected.service)
+    fillOptions(operation, 'All operations', names.operations, selected.operation)
+    operation.disabled = selected.service === ''
   }
 
   function read(): URLSearchParams {
     const out = new URLSearchParams()
-    if (wanted.service !== '') out.set('service', wanted.service)
-    if (wanted.service !== '' && wanted.operation !== '') out.set('operation', wanted.operation)
+    if (selected.service !== '') out.set('service', selected.service)
+    if (selected.service !== '' && selected.operation !== '') out.set('operation', selected.operation)
     for (const tag of readTags(tags.value)) out.append('tag', tag)
     if (min.value.trim() !== '') out.set('minDuration', min.value.trim())
     if (max.value.trim() !== '') out.set('maxDuration', max.value.trim())
@@ -57,21 +57,21 @@ export function searchForm(query: URLSearchParams, onSearch: (query: URLSearchPa
     return out
   }
 
-  const ask = () => {
+  const searchSoon = () => {
     clearTimeout(timer)
     timer = setTimeout(() => onSearch(read()), 200)
   }
   service.addEventListener('change', () => {
-    wanted = { service: service.value, operation: '' }
+    selected = { service: service.value, operation: '' }
     void refreshNames()
-    ask()
+    searchSoon()
   })
   operation.addEventListener('change', () => {
-    wanted.operation = operation.value
-    ask()
+    selected.operation = operation.value
+    searchSoon()
   })
-  for (const field of [tags, min, max]) field.addEventListener('input', ask)
-  errors.addEventListener('change', ask)
+  for (const field of [tags, min, max]) field.addEventListener('input', searchSoon)
+  errors.addEventListener('change', searchSoon)
   const clear = () => {
     set(new URLSearchParams())
     onSearch(new URLSearchParams())
@@ -96,14 +96,19 @@ export function searchForm(query: URLSearchParams, onSearch: (query: URLSearchPa
   return { element, set, refreshNames, focus: () => tags.focus(), clear }
 }
 
-function offer(select: HTMLSelectElement, all: string, names: readonly string[], chosen: string): void {
-  const listed = chosen !== '' && !names.includes(chosen) ? [chosen, ...names] : names
+function fillOptions(
+  select: HTMLSelectElement,
+  all: string,
+  names: readonly string[],
+  selected: string,
+): void {
+  const listed = selected !== '' && !names.includes(selected) ? [selected, ...names] : names
   fill(
     select,
     h('option', { attributes: { value: '' } }, all),
     listed.map(name => h('option', { attributes: { value: name } }, name)),
   )
-  select.value = chosen
+  select.value = selected
 }
 
 /** `a=1 b="two words"` as the query's `a:1` and `b:two words`. */

@@ -1,42 +1,43 @@
-// One row of the time line: a span's name in its place in the tree, and its bar in its place in time.
+// A row of the timeline: the name of a span, indented by its depth, and its bar.
 
-import type { TraceNode } from '../src/assemble.ts'
-import type { CriticalStretch } from '../src/critical-path.ts'
+import { shiftOf } from '../src/clock-skew.ts'
+import type { CriticalSegment } from '../src/critical-path.ts'
 import { failureOf, statusOf, tagOf } from '../src/model.ts'
-import { shiftOf } from '../src/skew.ts'
+import type { TraceNode } from '../src/trace-tree.ts'
 import { h, icon } from './dom.ts'
-import { abortedMark, colourOf, errorMark, formatDuration, plural } from './look.ts'
+import { formatDuration, plural } from './format.ts'
+import { abortedMark, colourOf, errorMark } from './labels.ts'
 
-/** What a row's look depends on beside its span. */
+/** What a row shows besides its span. */
 export interface RowState {
-  /** Names of spans, as `keyOf` gives them. */
+  /** The selected and the collapsed spans, by `keyOf`. */
   selected: string
   readonly collapsed: Set<string>
-  /** What the search within the trace found; undefined when nothing is searched for. */
+  /** The matches of the search within the trace; undefined without a search. */
   matches: ReadonlySet<TraceNode> | undefined
-  critical: ReadonlyMap<TraceNode, readonly CriticalStretch[]>
-  /** The time that is shown, in microseconds since the epoch. */
+  critical: ReadonlyMap<TraceNode, readonly CriticalSegment[]>
+  /** The visible time range, in microseconds since the epoch. */
   window: { readonly from: number; readonly to: number }
 }
 
-/** A span's name within its trace: its id, and for the server's half of a shared one a word more. */
+/** Identifies a span within its trace: its id, with a suffix for a server that shares the id of its client. */
 export function keyOf(node: TraceNode): string {
   const { spanId, kind } = node.span
   return node.parent?.span.spanId === spanId && kind === 'server' ? `${spanId}.server` : spanId
 }
 
-/** Draws a span's row. */
+/** Draws a row. */
 export function drawRow(node: TraceNode, index: number, state: RowState): HTMLElement {
   const { span } = node
   const key = keyOf(node)
   const isSelected = key === state.selected
-  const isClosed = state.collapsed.has(key)
+  const isCollapsed = state.collapsed.has(key)
   const classes = ['row']
   if (isSelected) classes.push('is-selected')
   if (span.error) classes.push('has-error')
   if (span.aborted) classes.push('is-aborted')
   if (state.matches !== undefined) classes.push(state.matches.has(node) ? 'is-match' : 'is-dimmed')
-  // Deep trees: the guides come closer, so that the names stay in sight.
+  // Deep levels are indented less, so that the names stay visible.
   const indent = Math.min(node.depth * 14, 120 + Math.min(80, node.depth))
   const failure = failureOf(span)
   return h(
@@ -51,7 +52,7 @@ export function drawRow(node: TraceNode, index: number, state: RowState): HTMLEl
         'data-span': key,
         'aria-level': node.depth + 1,
         'aria-selected': String(isSelected),
-        'aria-expanded': node.children.length === 0 ? undefined : String(!isClosed),
+        'aria-expanded': node.children.length === 0 ? undefined : String(!isCollapsed),
         'aria-label': labelOf(node),
       },
     },
@@ -61,16 +62,16 @@ export function drawRow(node: TraceNode, index: number, state: RowState): HTMLEl
       node.children.length > 0
         ? h(
             'span',
-            { class: isClosed ? 'caret' : 'caret is-open', title: isClosed ? 'Expand' : 'Collapse' },
+            { class: isCollapsed ? 'caret' : 'caret is-open', title: isCollapsed ? 'Expand' : 'Collapse' },
             icon('caret'),
-            isClosed && h('b', {}, countBelow(node)),
+            isCollapsed && h('b', {}, countBelow(node)),
           )
         : h('span', { class: 'caret is-leaf' }),
       h('span', { class: 'row-service' }, h('bdi', {}, span.service)),
       h('bdi', { class: 'row-operation', title: span.operation }, span.operation),
       span.error && errorMark(failure === undefined ? 'error' : `error: ${failure}`),
       span.aborted && abortedMark(abortLabel(node)),
-      node.orphan && h('span', { class: 'mark mark-orphan', title: 'Its parent has not come' }, '⋯'),
+      node.orphan && h('span', { class: 'mark mark-orphan', title: 'Its parent has not arrived' }, '⋯'),
     ),
     drawBar(node, state),
   )
@@ -90,8 +91,8 @@ function drawBar(node: TraceNode, { window, critical }: RowState): HTMLElement {
   const [from, to] = [Math.max(0, left), Math.min(1, right)]
   const bar = h('span', { class: 'bar', style: { left: percent(from), width: percent(to - from) } })
   lane.append(bar)
-  for (const stretch of critical.get(node) ?? []) {
-    const [a, b] = [Math.max(0, toShare(stretch.from)), Math.min(1, toShare(stretch.to))]
+  for (const segment of critical.get(node) ?? []) {
+    const [a, b] = [Math.max(0, toShare(segment.from)), Math.min(1, toShare(segment.to))]
     if (b > a)
       lane.append(h('span', { class: 'critical', style: { left: percent(a), width: percent(b - a) } }))
   }
@@ -106,7 +107,7 @@ function drawBar(node: TraceNode, { window, critical }: RowState): HTMLElement {
     formatDuration(span.duration),
     status !== undefined && h('span', { class: span.error ? 'status bad' : 'status' }, status),
   )
-  // Beside the bar where there is room, else before it.
+  // The label is after the bar when there is room, else before it or inside it.
   if (to > 0.72) {
     label.classList.add(from > 0.2 ? 'is-before' : 'is-within')
     label.style.setProperty('right', percent(from > 0.2 ? 1 - from : 1 - to))
@@ -122,7 +123,7 @@ function labelOf(node: TraceNode): string {
   if (status !== undefined) parts.push(`status ${status}`)
   if (span.error) parts.push(`error ${failureOf(span) ?? ''}`.trim())
   if (span.aborted) parts.push(abortLabel(node))
-  if (node.orphan) parts.push('its parent has not come')
+  if (node.orphan) parts.push('its parent has not arrived')
   if (node.children.length > 0) parts.push(plural(node.children.length, 'child span'))
   return parts.join(', ')
 }
@@ -142,7 +143,7 @@ function countBelow(node: TraceNode): number {
   return count
 }
 
-/** A share as a length of CSS. */
+/** A share as a CSS length. */
 export function percent(share: number): string {
   return `${(share * 100).toFixed(4)}%`
 }

@@ -1,16 +1,16 @@
-// Dark or light: as the system has it, until someone says otherwise here.
+// The theme: as in the system's settings, until the user changes it.
 
-const KEY = 'tracing-middleware-theme'
+const KEY = 'tracing-viewer-theme'
 
 type Theme = 'dark' | 'light'
 
-/** Applies what was chosen on an earlier visit. */
+/** Applies the theme that was stored on an earlier visit. */
 export function useTheme(): void {
-  const chosen = read()
-  if (chosen !== undefined) document.documentElement.dataset.theme = chosen
+  const stored = read()
+  if (stored !== undefined) document.documentElement.dataset.theme = stored
 }
 
-/** Changes to the other theme, and says which that is. */
+/** Changes to the other theme and returns it. */
 export function toggleTheme(): Theme {
   const now =
     document.documentElement.dataset.theme ??
@@ -20,15 +20,15 @@ export function toggleTheme(): Theme {
   try {
     localStorage.setItem(KEY, next)
   } catch {
-    // A browser that keeps nothing: the choice holds until the page is left.
+    // Storage is disabled: the theme lasts until the page is closed.
   }
   return next
 }
 
 function read(): Theme | undefined {
   try {
-    const kept = localStorage.getItem(KEY)
-    return kept === 'dark' || kept === 'light' ? kept : undefined
+    const stored = localStorage.getItem(KEY)
+    return stored === 'dark' || stored === 'light' ? stored : undefined
   } catch {
     return undefined
   }

@@ -1,32 +1,35 @@
-// A trace on its time line: a tree of rows, of which only those in sight exist, each with its bar.
+// The timeline of a trace: a tree of rows with bars.
 
-import type { TraceNode } from '../src/assemble.ts'
-import type { CriticalStretch } from '../src/critical-path.ts'
+import type { CriticalSegment } from '../src/critical-path.ts'
+import type { TraceNode } from '../src/trace-tree.ts'
 import type { LoadedTrace } from './api.ts'
 import { fill, h } from './dom.ts'
-import { formatDuration } from './look.ts'
-import { createRows } from './rows.ts'
+import { formatDuration } from './format.ts'
 import { drawRow, keyOf, percent, type RowState } from './span-row.ts'
+import { createRows } from './virtual-rows.ts'
 
 const ROW_HEIGHT = 30
 
-/** The time line. */
+/** The timeline. */
 export interface Timeline {
   readonly element: HTMLElement
-  /** Shows a trace, or the same one with more spans: what was collapsed and chosen stays so. */
-  show(trace: LoadedTrace, critical: ReadonlyMap<TraceNode, readonly CriticalStretch[]>): void
-  /** Chooses a span, opening what it is hidden in. */
+  /** Shows a trace, or the same trace with more spans. Collapsed and selected spans stay so. */
+  show(trace: LoadedTrace, critical: ReadonlyMap<TraceNode, readonly CriticalSegment[]>): void
+  /** Selects a span and expands its ancestors. */
   select(key: string): void
   setCritical(isShown: boolean): void
+  /** Marks the spans that contain a text; returns how many there are. */
   setFilter(text: string): number
   collapseAll(isCollapsed: boolean): void
-  /** Shows the time of the chosen span alone, or the whole again. */
+  /** Shows only the time of the selected span, or the whole trace again. */
   zoom(): void
+  /** Selects the next or previous error or match; false when there is none. */
   step(to: 'nextError' | 'previousError' | 'nextMatch'): boolean
+  /** Handles a key; false when the timeline has no use for it. */
   key(key: string): boolean
 }
 
-/** Makes a time line; `onSelect` hears of the span that the user chose. */
+/** Creates a timeline; `onSelect` is called when a span is selected. */
 export function createTimeline(onSelect: (node: TraceNode) => void): Timeline {
   const collapsed = new Set<string>()
   const state: RowState = {
@@ -56,7 +59,7 @@ export function createTimeline(onSelect: (node: TraceNode) => void): Timeline {
     const node = row === null ? undefined : visible[Number(row.dataset.index)]
     if (node === undefined) return
     if ((event.target as HTMLElement).closest('.caret') !== null) toggle(node)
-    else choose(node)
+    else selectNode(node)
   })
 
   function layOut(): void {
@@ -94,14 +97,14 @@ export function createTimeline(onSelect: (node: TraceNode) => void): Timeline {
     return visible.findIndex(node => keyOf(node) === key)
   }
 
-  function toggle(node: TraceNode, isClosed = !collapsed.has(keyOf(node))): void {
+  function toggle(node: TraceNode, isCollapsed = !collapsed.has(keyOf(node))): void {
     if (node.children.length === 0) return
-    if (isClosed) collapsed.add(keyOf(node))
+    if (isCollapsed) collapsed.add(keyOf(node))
     else collapsed.delete(keyOf(node))
     layOut()
   }
 
-  function choose(node: TraceNode): void {
+  function selectNode(node: TraceNode): void {
     for (let above = node.parent; above !== undefined; above = above.parent) {
       if (collapsed.delete(keyOf(above))) layOut()
     }
@@ -123,7 +126,7 @@ export function createTimeline(onSelect: (node: TraceNode) => void): Timeline {
 
   function go(to: number): boolean {
     const node = visible[Math.max(0, Math.min(visible.length - 1, to))]
-    if (node !== undefined) choose(node)
+    if (node !== undefined) selectNode(node)
     return true
   }
 
@@ -133,7 +136,7 @@ export function createTimeline(onSelect: (node: TraceNode) => void): Timeline {
     for (let i = 1; i <= count; i++) {
       const node = trace.nodes[(Math.max(at, direction === 1 ? -1 : 0) + direction * i + 2 * count) % count]
       if (node !== undefined && wanted(node)) {
-        choose(node)
+        selectNode(node)
         return true
       }
     }
@@ -151,12 +154,12 @@ export function createTimeline(onSelect: (node: TraceNode) => void): Timeline {
     },
     select(key) {
       const node = trace.nodes.find(candidate => keyOf(candidate) === key)
-      if (node !== undefined) choose(node)
+      if (node !== undefined) selectNode(node)
     },
     setCritical: isShown => element.classList.toggle('shows-critical', isShown),
     setFilter(text) {
       state.matches =
-        text === '' ? undefined : new Set(trace.nodes.filter(node => mentions(node, text.toLowerCase())))
+        text === '' ? undefined : new Set(trace.nodes.filter(node => contains(node, text.toLowerCase())))
       rows.update(visible.length)
       return state.matches?.size ?? 0
     },
@@ -201,12 +204,12 @@ export function createTimeline(onSelect: (node: TraceNode) => void): Timeline {
         case 'ArrowRight':
           if (node === undefined) return go(0)
           if (collapsed.has(keyOf(node))) toggle(node, false)
-          else if (node.children[0] !== undefined) choose(node.children[0])
+          else if (node.children[0] !== undefined) selectNode(node.children[0])
           return true
         case 'ArrowLeft':
           if (node === undefined) return go(0)
           if (node.children.length > 0 && !collapsed.has(keyOf(node))) toggle(node, true)
-          else if (node.parent !== undefined) choose(node.parent)
+          else if (node.parent !== undefined) selectNode(node.parent)
           return true
         default:
           return false
@@ -215,7 +218,7 @@ export function createTimeline(onSelect: (node: TraceNode) => void): Timeline {
   }
 }
 
-function mentions({ span }: TraceNode, text: string): boolean {
+function contains({ span }: TraceNode, text: string): boolean {
   const has = (value: unknown) => String(value).toLowerCase().includes(text)
   if (has(span.service) || has(span.operation) || has(span.spanId)) return true
   const inTag = ({ key, value }: { key: string; value: unknown }) => has(`${key}=${value}`)

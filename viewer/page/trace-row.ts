@@ -1,22 +1,23 @@
-// A trace as a line of the list.
+// A row of the trace list.
 
 import type { TraceSummary } from './api.ts'
 import { type Child, h } from './dom.ts'
-import { abortedMark, colourOf, errorMark, formatDuration, formatTime, plural, serviceLabel } from './look.ts'
+import { formatDuration, formatTime, plural } from './format.ts'
+import { abortedMark, colourOf, errorMark, serviceLabel } from './labels.ts'
 
-/** Draws a trace's line; `onChoose` hears of the box in front of it. */
+/** Draws a row; `onSelect` is called when its checkbox changes. */
 export function drawTraceRow(
   trace: TraceSummary,
-  isChosen: boolean,
-  onChoose: (isChosen: boolean) => void,
+  isSelected: boolean,
+  onSelect: (isSelected: boolean) => void,
 ): HTMLElement {
   const box = h('input', {
     attributes: {
       type: 'checkbox',
-      'aria-label': `Choose ${trace.operation} to compare`,
-      checked: isChosen,
+      'aria-label': `Select ${trace.operation} to compare`,
+      checked: isSelected,
     },
-    on: { change: () => onChoose(box.checked) },
+    on: { change: () => onSelect(box.checked) },
   })
   const name = `${trace.service} ${trace.operation}, ${formatDuration(trace.duration)}, ${plural(trace.spans, 'span')}${trace.errors > 0 ? `, ${plural(trace.errors, 'error')}` : ''}`
   return h(
@@ -50,12 +51,7 @@ function moreOf(trace: TraceSummary): Child {
     h('time', { title: formatTime(trace.start) }, formatTime(trace.start)),
     h('span', {}, plural(trace.spans, 'span')),
     trace.errors > 0 && h('span', { class: 'bad' }, plural(trace.errors, 'error')),
-    trace.orphans > 0 &&
-      h(
-        'span',
-        { class: 'warn', title: 'Some spans have not come, or came without their parents' },
-        'incomplete',
-      ),
+    trace.orphans > 0 && h('span', { class: 'warn', title: 'Some spans have not arrived' }, 'incomplete'),
     others.slice(0, 5).map(service => serviceLabel(service.name)),
     others.length > 5 && h('span', {}, `+${others.length - 5}`),
   ]

@@ -1,33 +1,33 @@
-// One trace: what it is, its time line, and beside it all that is known of the chosen span.
+// The view of a trace: header, timeline, and the panel of the selected span.
 
-import type { TraceNode } from '../src/assemble.ts'
 import { criticalPath } from '../src/critical-path.ts'
+import type { TraceNode } from '../src/trace-tree.ts'
 import { type LoadedTrace, loadTrace } from './api.ts'
-import { linkTo, spanDetails } from './details.ts'
 import { announce, copy, fill, h, icon } from './dom.ts'
-import { plural } from './look.ts'
-import type { View } from './main.ts'
+import { plural } from './format.ts'
+import { linkTo, spanDetails } from './span-details.ts'
 import { keyOf } from './span-row.ts'
 import { createTimeline } from './timeline.ts'
-import { notesOn, traceHead } from './trace-head.ts'
+import { notesOn, traceHeader } from './trace-header.ts'
+import type { View } from './view.ts'
 
-/** The view of the trace that the address names. */
+/** The view of the trace in the address. */
 export function traceView(path: readonly string[]): View {
   const id = (path[1] ?? '').toLowerCase().padStart(32, '0')
   let trace: LoadedTrace | undefined
-  let chosen: TraceNode | undefined
-  let wanted = path[3]
+  let selected: TraceNode | undefined
+  let keyToSelect = path[3]
   let timer: ReturnType<typeof setTimeout> | undefined
   let title = 'Trace'
-  let took = 0
+  let loadTime = 0
 
   const head = h('div', { class: 'trace-head' })
   const notes = h('div', { class: 'trace-notes' })
   const details = h('aside', {
     class: 'details',
-    attributes: { 'aria-label': 'The chosen span', hidden: true },
+    attributes: { 'aria-label': 'Selected span', hidden: true },
   })
-  const timeline = createTimeline(choose)
+  const timeline = createTimeline(showDetails)
   const filter = h('input', {
     attributes: {
       type: 'search',
@@ -39,7 +39,7 @@ export function traceView(path: readonly string[]): View {
     on: { input: () => showMatches(), keydown: event => event.key === 'Enter' && timeline.step('nextMatch') },
   })
   const found = h('span', { class: 'found', attributes: { role: 'status' } })
-  const critical = toggleButton('Critical path', 'Mark what the trace waited for (p)', true, isOn =>
+  const critical = toggleButton('Critical path', 'Show what the trace waited for (p)', true, isOn =>
     timeline.setCritical(isOn),
   )
   const tools = h(
@@ -57,27 +57,27 @@ export function traceView(path: readonly string[]): View {
   timeline.setCritical(true)
 
   async function load(): Promise<void> {
-    const began = performance.now()
+    const started = performance.now()
     try {
       trace = await loadTrace(id)
     } catch (error) {
-      if (trace === undefined) fill(element, missing((error as Error).message))
+      if (trace === undefined) fill(element, notFound((error as Error).message))
       return
     }
     title = `${trace.root.span.operation} – ${trace.root.span.service}`
     document.title = title
-    fill(head, traceHead(trace, save))
+    fill(head, traceHeader(trace, save))
     fill(notes, notesOn(trace))
     timeline.show(trace, criticalPath(trace.root))
     if (filter.value !== '') showMatches()
-    const key = chosen === undefined ? wanted : keyOf(chosen)
+    const key = selected === undefined ? keyToSelect : keyOf(selected)
     if (key !== undefined) timeline.select(key)
-    took = performance.now() - began
+    loadTime = performance.now() - started
   }
 
-  function choose(node: TraceNode): void {
+  function showDetails(node: TraceNode): void {
     if (trace === undefined) return
-    chosen = node
+    selected = node
     details.hidden = false
     fill(details, spanDetails(trace, node, closeDetails))
     details.scrollTop = 0
@@ -86,15 +86,15 @@ export function traceView(path: readonly string[]): View {
 
   function closeDetails(): void {
     details.hidden = true
-    chosen = undefined
-    wanted = undefined
+    selected = undefined
+    keyToSelect = undefined
     history.replaceState(null, '', `#/trace/${id}`)
     timeline.element.querySelector<HTMLElement>('.rows')?.focus()
   }
 
   function showMatches(): void {
     const count = timeline.setFilter(filter.value.trim())
-    found.textContent = filter.value.trim() === '' ? '' : plural(count, 'match').replace('matchs', 'matches')
+    found.textContent = filter.value.trim() === '' ? '' : plural(count, 'match', 'matches')
   }
 
   function save(): void {
@@ -114,11 +114,11 @@ export function traceView(path: readonly string[]): View {
     get title() {
       return title
     },
-    navigate(asked) {
-      if (asked[0] !== 'trace' || (asked[1] ?? '').toLowerCase().padStart(32, '0') !== id) return false
-      const key = asked[3]
-      if (key !== undefined && (chosen === undefined || keyOf(chosen) !== key)) timeline.select(key)
-      if (key === undefined && chosen !== undefined) closeDetails()
+    navigate(parts) {
+      if (parts[0] !== 'trace' || (parts[1] ?? '').toLowerCase().padStart(32, '0') !== id) return false
+      const key = parts[3]
+      if (key !== undefined && (selected === undefined || keyOf(selected) !== key)) timeline.select(key)
+      if (key === undefined && selected !== undefined) closeDetails()
       return true
     },
     change({ traceIds }) {
@@ -127,9 +127,9 @@ export function traceView(path: readonly string[]): View {
         () => {
           timer = undefined
           void load()
-          // A big trace that grows is drawn anew less often: the reader's scrolling comes first.
+          // A large trace is drawn again less often, so that scrolling stays smooth.
         },
-        Math.max(300, 5 * took),
+        Math.max(300, 5 * loadTime),
       )
     },
     key({ key }) {
@@ -153,7 +153,7 @@ export function traceView(path: readonly string[]): View {
           timeline.zoom()
           return true
         case 'e':
-          if (!timeline.step('nextError')) announce('Nothing in this trace failed')
+          if (!timeline.step('nextError')) announce('This trace has no errors')
           return true
         case 'E':
           timeline.step('previousError')
@@ -162,13 +162,13 @@ export function traceView(path: readonly string[]): View {
           timeline.step('nextMatch')
           return true
         case 'y':
-          void copy(chosen === undefined ? location.href : linkTo(trace, chosen), 'Link')
+          void copy(selected === undefined ? location.href : linkTo(trace, selected), 'Link')
           return true
         case 's':
           save()
           return true
         case 'Escape':
-          if (chosen === undefined) return false
+          if (selected === undefined) return false
           closeDetails()
           return true
         default:
@@ -179,12 +179,16 @@ export function traceView(path: readonly string[]): View {
   }
 }
 
-function missing(reason: string): HTMLElement {
+function notFound(reason: string): HTMLElement {
   return h(
     'div',
     { class: 'empty' },
-    h('h1', {}, 'This trace is not here'),
-    h('p', {}, `It may have gone to make room for newer ones, or its spans are on their way. (${reason})`),
+    h('h1', {}, 'Trace not found'),
+    h(
+      'p',
+      {},
+      `It may have been removed to make room for newer traces, or its spans have not arrived yet. (${reason})`,
+    ),
     h('a', { class: 'button', href: '#/' }, 'All traces'),
   )
 }

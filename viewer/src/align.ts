@@ -1,16 +1,16 @@
-// Two traces laid over each other: which span of the one is which of the other, by place, service and operation.
+// Compares two traces: finds the spans that correspond to each other, level by level from the roots.
 
-import type { Assembly, TraceNode } from './assemble.ts'
+import type { TraceNode, TraceTree } from './trace-tree.ts'
 
-/** A line of the comparison: a span in both traces, or in one alone. */
+/** A row of the comparison: a span that both traces have, or only one. */
 export interface AlignedPair {
   readonly a: TraceNode | undefined
   readonly b: TraceNode | undefined
   readonly depth: number
 }
 
-/** Pairs the spans of two traces, in the order of a timeline. */
-export function align(a: Assembly, b: Assembly): AlignedPair[] {
+/** Pairs the spans of two traces by service, operation and kind, in the order of a timeline. */
+export function align(a: TraceTree, b: TraceTree): AlignedPair[] {
   const pairs: AlignedPair[] = []
   const stack = pairUp(a.roots, b.roots, 0).reverse()
   for (let pair = stack.pop(); pair !== undefined; pair = stack.pop()) {
@@ -22,38 +22,38 @@ export function align(a: Assembly, b: Assembly): AlignedPair[] {
 }
 
 function pairUp(left: readonly TraceNode[], right: readonly TraceNode[], depth: number): AlignedPair[] {
-  const free = new Map<string, TraceNode[]>()
-  for (const node of right) {
-    const same = free.get(likenessOf(node))
-    if (same === undefined) free.set(likenessOf(node), [node])
-    else same.push(node)
+  const unpaired = new Map<string, TraceNode[]>()
+  // The last element is taken first, so the earliest must be last.
+  for (const node of [...right].reverse()) {
+    const similar = unpaired.get(keyOf(node))
+    if (similar === undefined) unpaired.set(keyOf(node), [node])
+    else similar.push(node)
   }
   const partners = new Map<TraceNode, TraceNode>()
-  for (const same of free.values()) same.reverse()
   for (const node of left) {
-    const partner = free.get(likenessOf(node))?.pop()
+    const partner = unpaired.get(keyOf(node))?.pop()
     if (partner !== undefined) partners.set(node, partner)
   }
   const paired = new Set(partners.values())
-  const places = new Map(right.map((node, index) => [node, index]))
+  const positions = new Map(right.map((node, index) => [node, index]))
   const pairs: AlignedPair[] = []
   let next = 0
-  // What only the right has stands where it stood there: before the next span that both have.
-  const addAlone = (until: TraceNode | undefined) => {
+  // A span of the right trace only keeps its position: before the next span that both traces have.
+  const addRightOnly = (until: TraceNode | undefined) => {
     for (; next < right.length && right[next] !== until; next++) {
-      const alone = right[next] as TraceNode
-      if (!paired.has(alone)) pairs.push({ a: undefined, b: alone, depth })
+      const node = right[next] as TraceNode
+      if (!paired.has(node)) pairs.push({ a: undefined, b: node, depth })
     }
   }
   for (const node of left) {
     const partner = partners.get(node)
-    if (partner !== undefined && (places.get(partner) as number) >= next) addAlone(partner)
+    if (partner !== undefined && (positions.get(partner) as number) >= next) addRightOnly(partner)
     pairs.push({ a: node, b: partner, depth })
   }
-  addAlone(undefined)
+  addRightOnly(undefined)
   return pairs
 }
 
-function likenessOf({ span }: TraceNode): string {
+function keyOf({ span }: TraceNode): string {
   return JSON.stringify([span.service, span.operation, span.kind])
 }

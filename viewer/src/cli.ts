@@ -10,15 +10,16 @@ const HELP = `Shows traces on this machine, for development.
 
   npx tracing-viewer [options] [file ...]
 
-Takes in OTLP (4318), Jaeger thrift (HTTP 14268, UDP 6831 and 6832) and Zipkin JSON (9411), and shows the traces
-on a page (16686). Traces are kept in memory, and lost when it ends. Files are traces saved from the page, or
-from Jaeger.
+Receives OTLP (4318), Jaeger thrift (HTTP 14268, UDP 6831 and 6832) and Zipkin JSON (9411), and shows the traces
+on a page (16686). Traces are kept in memory until the command ends. Each file holds traces that were saved from
+the page, or from Jaeger.
 
   --terminal        also draw each finished trace here, as a tree
-  --port <number>   the page's port
-  --any-port        all doors on any free ports
-  --host <address>  listen there instead of 127.0.0.1; whoever reaches it can read and write traces
-  --help            this text
+  --port <number>   the port of the page
+  --any-port        use any free ports, also for receiving
+  --host <address>  listen on this address instead of 127.0.0.1; there is no login: every client that can
+                    connect can read and write traces
+  --help            show this text
 `
 
 async function main(): Promise<number> {
@@ -38,10 +39,10 @@ async function main(): Promise<number> {
     ...(values.host === undefined ? undefined : { host: values.host }),
     ports: toPorts(values['any-port'] === true, values.port),
   })
-  greet(viewer)
+  printAddresses(viewer)
   const stopDrawing = values.terminal === true ? draw(viewer) : undefined
   for (const file of files) await open(viewer, file)
-  await ended()
+  await signalled()
   stopDrawing?.()
   await viewer.close()
   return 0
@@ -67,18 +68,18 @@ function toPorts(any: boolean, port: string | undefined): ViewerPorts {
   return port === undefined ? ports : { ...ports, page: Number(port) }
 }
 
-function greet({ url, ports, problems }: Viewer): void {
-  const door = (name: string, port: number | undefined) => (port === undefined ? [] : [`${name} ${port}`])
-  const doors = [
-    ...door('OTLP', ports.otlp),
-    ...door('Jaeger HTTP', ports.jaeger),
-    ...door('Jaeger UDP', ports.jaegerCompact),
-    ...door('Jaeger UDP', ports.jaegerBinary),
-    ...door('Zipkin', ports.zipkin),
+function printAddresses({ url, ports, problems }: Viewer): void {
+  const receivers: [format: string, port: number | undefined][] = [
+    ['OTLP', ports.otlp],
+    ['Jaeger HTTP', ports.jaeger],
+    ['Jaeger UDP', ports.jaegerCompact],
+    ['Jaeger UDP', ports.jaegerBinary],
+    ['Zipkin', ports.zipkin],
   ]
-  process.stdout.write(`Traces are shown at ${url}\nThey are taken in at ${doors.join(', ')}\n`)
+  const open = receivers.filter(([, port]) => port !== undefined).map(receiver => receiver.join(' '))
+  process.stdout.write(`Traces are shown at ${url}\nSpans are received on ${open.join(', ')}\n`)
   for (const problem of problems) process.stderr.write(`! ${problem}\n`)
-  process.stdout.write('Ctrl+C ends it.\n\n')
+  process.stdout.write('Press Ctrl+C to stop.\n\n')
 }
 
 function draw(viewer: Viewer): () => void {
@@ -104,7 +105,7 @@ async function open(viewer: Viewer, file: string): Promise<void> {
   }
 }
 
-function ended(): Promise<void> {
+function signalled(): Promise<void> {
   return new Promise(resolve => {
     process.once('SIGINT', () => resolve())
     process.once('SIGTERM', () => resolve())

@@ -1,25 +1,25 @@
-// The critical path: at every moment of a trace the one span that its end was waiting for. Shortening anything else does
-// not make the trace shorter.
+// The critical path of a trace: at each moment, the one span that the end of the trace waited for. Only a change to a
+// span on this path changes the duration of the trace.
 
-import type { TraceNode } from './assemble.ts'
+import type { TraceNode } from './trace-tree.ts'
 
-/** A stretch of time in which a span itself, and none of its children, was what the trace waited for. Microseconds. */
-export interface CriticalStretch {
+/** A time in which the trace waited for a span itself and not for its children. Microseconds. */
+export interface CriticalSegment {
   readonly from: number
   readonly to: number
 }
 
 /**
- * Finds the critical path below a root: backwards from its end, always into the child that ended last.
+ * Finds the critical path below a root: from its end backwards, always into the child that ended last.
  *
- * The stretches of all nodes together fill the root's time without an overlap.
+ * The segments of all nodes together fill the root's time without an overlap.
  */
-export function criticalPath(root: TraceNode): Map<TraceNode, CriticalStretch[]> {
-  const path = new Map<TraceNode, CriticalStretch[]>()
+export function criticalPath(root: TraceNode): Map<TraceNode, CriticalSegment[]> {
+  const path = new Map<TraceNode, CriticalSegment[]>()
   const stack = [{ node: root, from: root.start, until: endOf(root) }]
   for (let top = stack.pop(); top !== undefined; top = stack.pop()) {
     const { node, until } = top
-    // What a child says of the time outside its parent's was not waited for.
+    // The parent did not wait for what its child did before the parent started.
     const from = Math.max(top.from, node.start)
     let time = until
     const children = node.children
@@ -41,8 +41,8 @@ function endOf(node: TraceNode): number {
   return node.start + node.span.duration
 }
 
-function add(path: Map<TraceNode, CriticalStretch[]>, node: TraceNode, from: number, to: number): void {
-  const stretches = path.get(node)
-  if (stretches === undefined) path.set(node, [{ from, to }])
-  else stretches.push({ from, to })
+function add(path: Map<TraceNode, CriticalSegment[]>, node: TraceNode, from: number, to: number): void {
+  const segments = path.get(node)
+  if (segments === undefined) path.set(node, [{ from, to }])
+  else segments.push({ from, to })
 }

@@ -1,6 +1,4 @@
-// Durations as people read them, in the terminal and on the page alike.
-
-/** A duration to three digits, in the unit that suits it: `870 µs`, `12.3 ms`, `1.25 s`, `3 min 4 s`. */
+/** A duration with three digits, in the unit that suits it: `870 µs`, `12.3 ms`, `1.25 s`, `3 min 4 s`. */
 export function formatDuration(microseconds: number): string {
   if (microseconds < 999.5) return `${round(microseconds)} µs`
   if (microseconds < 999_500) return `${round(microseconds / 1000)} ms`

@@ -1,8 +1,9 @@
-// Traces in the JSON of Jaeger's query service, out and in: what its API answers with, what a saved trace is, and what the
-// page reads. https://github.com/jaegertracing/jaeger/blob/main/internal/uimodel/model.go
+// Encodes and decodes the JSON of Jaeger's query service: the format of the query API, of saved traces, and of the
+// page's data. https://github.com/jaegertracing/jaeger/blob/main/internal/uimodel/model.go
 
-import { createIntake, type Intake, list, number, record, take, text } from './loose.ts'
+import { addSpan, createDecodedSpans, type DecodedSpans } from './decoded-spans.ts'
 import type { Reference, SpanLog, Tag, TagValue, ViewerSpan } from './model.ts'
+import { list, number, record, text } from './unknown-values.ts'
 
 export interface JaegerTag {
   key: string
@@ -37,28 +38,28 @@ export interface JaegerTrace {
   warnings: string[] | null
 }
 
-/** A trace as Jaeger would hand it out, except that its ids always have 32 and 16 digits. */
+/** Encodes a trace as Jaeger does, except that ids always have 32 and 16 digits. */
 export function toJaegerTrace(traceId: string, spans: readonly ViewerSpan[]): JaegerTrace {
   const processes: JaegerTrace['processes'] = {}
-  const known = new Map<string, string>()
+  const processIds = new Map<string, string>()
   const processOf = (span: ViewerSpan): string => {
     const key = JSON.stringify([span.service, span.process])
-    const found = known.get(key)
+    const found = processIds.get(key)
     if (found !== undefined) return found
-    const id = `p${known.size + 1}`
-    known.set(key, id)
+    const id = `p${processIds.size + 1}`
+    processIds.set(key, id)
     processes[id] = { serviceName: span.service, tags: span.process.map(toJaegerTag) }
     return id
   }
-  const shown = spans.map(span => toJaegerSpan(span, processOf(span)))
-  return { traceID: traceId, spans: shown, processes, warnings: null }
+  const encoded = spans.map(span => toJaegerSpan(span, processOf(span)))
+  return { traceID: traceId, spans: encoded, processes, warnings: null }
 }
 
 function toJaegerSpan(span: ViewerSpan, processID: string): JaegerSpan {
   const references = span.references.map(toJaegerReference)
   const { traceId, parentId } = span
-  const isTold = references.some(({ traceID, spanID }) => traceID === traceId && spanID === parentId)
-  if (parentId !== undefined && !isTold) {
+  const isReferenced = references.some(({ traceID, spanID }) => traceID === traceId && spanID === parentId)
+  if (parentId !== undefined && !isReferenced) {
     references.unshift({ refType: 'CHILD_OF', traceID: traceId, spanID: parentId })
   }
   return {
@@ -86,26 +87,26 @@ function toJaegerTag({ key, value }: Tag): JaegerTag {
 }
 
 /**
- * The spans in a file of Jaeger's: `{ data: [trace, ...] }` as its API and its page save it, one trace, or a list of them.
+ * Decodes a file of traces: `{ data: [trace, ...] }` as Jaeger's API and page save it, a trace, or a list of traces.
  *
- * @throws Error when it is none of these
+ * @throws Error when the document is none of these
  */
-export function fromJaegerJson(document: unknown): Intake {
+export function fromJaegerJson(document: unknown): DecodedSpans {
   const { data } = record(document)
   const traces = Array.isArray(document) ? document : Array.isArray(data) ? data : [document]
-  const intake = createIntake()
+  const decoded = createDecodedSpans()
   for (const item of traces) {
     const { spans, processes } = record(item)
     if (!Array.isArray(spans)) {
-      throw new Error("it is no trace in Jaeger's JSON: an object with `data`, a list of traces with `spans`")
+      throw new Error("it is not Jaeger's JSON: an object with `data`, a list of traces that have `spans`")
     }
-    for (const span of spans) takeSpan(intake, record(span), record(processes))
+    for (const span of spans) takeSpan(decoded, record(span), record(processes))
   }
-  return intake
+  return decoded
 }
 
 function takeSpan(
-  intake: Intake,
+  decoded: DecodedSpans,
   span: Readonly<Record<string, unknown>>,
   processes: Readonly<Record<string, unknown>>,
 ): void {
@@ -114,10 +115,10 @@ function takeSpan(
   const parent = references.find(reference => reference.kind === 'childOf' && reference.traceId === traceId)
   const id = text(span.processID)
   const process = record(Object.hasOwn(processes, id) ? processes[id] : span.process)
-  take(intake, {
+  addSpan(decoded, {
     traceId,
     spanId: text(span.spanID),
-    // Spans of before 2017 name their parent here.
+    // Old versions of Jaeger wrote the parent here, not into a reference.
     parentId: parent?.spanId ?? text(span.parentSpanID),
     references: references.filter(reference => reference !== parent),
     service: text(process.serviceName),

@@ -1,40 +1,42 @@
-// Jaeger's thrift batch into ours. The struct: https://github.com/jaegertracing/jaeger-idl/blob/main/thrift/jaeger.thrift
+// Decodes Jaeger's thrift batches. The structs with their field numbers:
+// https://github.com/jaegertracing/jaeger-idl/blob/main/thrift/jaeger.thrift
 
-import { createIntake, type Intake, integer, take } from './loose.ts'
+import { addSpan, createDecodedSpans, type DecodedSpans } from './decoded-spans.ts'
 import type { Reference, SpanLog, Tag, TagValue } from './model.ts'
 import { readMessage, readStruct, type ThriftStruct, type ThriftValue } from './thrift.ts'
+import { integer } from './unknown-values.ts'
 
 /**
- * A batch as it is posted to /api/traces: the struct alone, in the binary protocol.
+ * Decodes the body of a POST to /api/traces: a batch struct in the binary protocol.
  *
- * @throws Error when the bytes are no batch
+ * @throws Error when the bytes are not a batch
  */
-export function fromJaegerBody(bytes: Buffer): Intake {
+export function fromJaegerBody(bytes: Buffer): DecodedSpans {
   return fromBatch(readStruct(bytes, 'binary'))
 }
 
 /**
- * A batch as an agent hears it: a call of `emitBatch`.
+ * Decodes a packet that is sent to a Jaeger agent: a call of `emitBatch` with a batch.
  *
- * @throws Error when the packet is no such call
+ * @throws Error when the packet is not such a call
  */
-export function fromJaegerPacket(bytes: Buffer, protocol: 'binary' | 'compact'): Intake {
+export function fromJaegerPacket(bytes: Buffer, protocol: 'binary' | 'compact'): DecodedSpans {
   const { name, body } = readMessage(bytes, protocol)
-  if (name !== 'emitBatch') throw new Error(`it calls ${JSON.stringify(name.slice(0, 40))}, not emitBatch`)
+  if (name !== 'emitBatch') throw new Error(`the call is ${JSON.stringify(name.slice(0, 40))}, not emitBatch`)
   return fromBatch(structOf(body.get(1)))
 }
 
-function fromBatch(batch: ThriftStruct): Intake {
+function fromBatch(batch: ThriftStruct): DecodedSpans {
   const process = structOf(batch.get(1))
   const service = textOf(process.get(1))
   const processTags = listOf(process.get(2)).map(toTag)
-  const intake = createIntake()
-  if (!batch.has(1)) throw new Error('it is no batch: it has no process')
+  const decoded = createDecodedSpans()
+  if (!batch.has(1)) throw new Error('the batch has no process')
   for (const item of listOf(batch.get(2))) {
     const span = structOf(item)
     const traceId = hexOf(span.get(2)) + hexOf(span.get(1))
     const parentId = hexOf(span.get(4))
-    take(intake, {
+    addSpan(decoded, {
       traceId,
       spanId: hexOf(span.get(3)),
       parentId: isZero(parentId) ? parentOf(span, traceId) : parentId,
@@ -50,10 +52,10 @@ function fromBatch(batch: ThriftStruct): Intake {
       process: processTags,
     })
   }
-  return intake
+  return decoded
 }
 
-/** Without a parent id, the parent is the first reference of the kind child-of within the trace. */
+/** For a span without a parent id: its first child-of reference within the trace. */
 function parentOf(span: ThriftStruct, traceId: string): string | undefined {
   return listOf(span.get(6))
     .map(toReference)
@@ -96,7 +98,7 @@ function tagValueOf(tag: ThriftStruct): TagValue {
   }
 }
 
-// A field of another type than it should be is the same as an absent one: toSpan judges what is left.
+// A field of a wrong type counts as absent; toSpan() checks what is left.
 function structOf(value: ThriftValue | undefined): ThriftStruct {
   return value instanceof Map ? value : new Map()
 }

@@ -1,37 +1,37 @@
-// The one span that every format is turned into, and the bounds and repairs on that way: whatever a sender writes, what
-// comes out of here is small, well-formed and safe to keep.
+// The viewer's span, into which every format is decoded. toSpan() makes it bounded and well-formed, whatever its sender
+// wrote.
 
 import { truncate } from './text.ts'
 
-/** A tag's value. What came as bytes is base64, a list or an object is JSON, a 64-bit number too big to be exact is text. */
+/** A tag's value. Bytes become base64, lists and objects JSON, 64-bit integers that are not exact numbers text. */
 export type TagValue = string | number | boolean
 
-/** A tag, or a field of a log. Keys may repeat and may be any text (`__proto__` too): hence no object. */
+/** A tag, or a field of a log. Not an object, since keys may repeat and may be any text, such as `__proto__`. */
 export interface Tag {
   readonly key: string
   readonly value: TagValue
 }
 
-/** Something that happened at one moment of a span. */
+/** An event of a span. */
 export interface SpanLog {
   /** Microseconds since the epoch. */
   readonly time: number
   readonly fields: readonly Tag[]
 }
 
-/** A span that this one refers to, beside its parent. */
+/** A reference to another span than the parent. */
 export interface Reference {
   readonly kind: 'childOf' | 'followsFrom'
   readonly traceId: string
   readonly spanId: string
 }
 
-/** Which side of a call a span stands on. */
+/** The role of a span in a call. */
 export type SpanKind = 'server' | 'client' | 'producer' | 'consumer' | 'internal'
 
-/** A finished span as the viewer keeps it, whatever format it came in. */
+/** A finished span, as the viewer keeps it. */
 export interface ViewerSpan {
-  /** 32 lower-case hex digits; a 64-bit id is left-padded. */
+  /** 32 lower-case hex digits; a 64-bit id is padded on the left. */
   readonly traceId: string
   /** 16 lower-case hex digits. In Zipkin's model a client and its server may share one. */
   readonly spanId: string
@@ -46,17 +46,17 @@ export interface ViewerSpan {
   /** Microseconds. */
   readonly duration: number
   readonly error: boolean
-  /** The client left before the response was complete. */
+  /** The client closed the connection before the response was complete. */
   readonly aborted: boolean
   readonly tags: readonly Tag[]
   readonly logs: readonly SpanLog[]
-  /** What is true of the sender as a whole: its version, host, SDK. */
+  /** Tags of the process that sent the span: its version, host, SDK. */
   readonly process: readonly Tag[]
-  /** What was repaired or cut on the way in. */
+  /** What was repaired or cut when the span was received. */
   readonly warnings: readonly string[]
 }
 
-/** A span as a decoder hands it over: of the right types, but with whatever ids, sizes and numbers its sender chose. */
+/** A decoded span: its types are right; its ids, sizes and numbers are not checked yet. */
 export interface SpanDraft {
   traceId: string
   spanId: string
@@ -69,11 +69,11 @@ export interface SpanDraft {
   tags: Tag[]
   logs?: SpanLog[]
   process?: readonly Tag[]
-  /** What a file says was repaired before. */
+  /** The warnings of a saved span. */
   warnings?: readonly string[]
 }
 
-/** The bounds of one span; what is over them is cut and said so among its warnings. */
+/** The bounds of one span. What exceeds them is cut, with a warning on the span. */
 export const SPAN_LIMITS = {
   /** Longest name of a service or an operation, in UTF-16 units. */
   name: 1024,
@@ -89,15 +89,15 @@ export const SPAN_LIMITS = {
   references: 1000,
 } as const
 
-/** A span that cannot be shown at all: its `message` tells the sender why. */
+/** A span that cannot be shown. The message is sent to its sender. */
 export class MalformedSpan extends Error {
   override readonly name: string = 'MalformedSpan'
 }
 
 /**
- * Checks a decoder's span and brings it into shape.
+ * Checks a decoded span, repairs it and applies the bounds.
  *
- * @throws MalformedSpan when its ids or times make no sense
+ * @throws MalformedSpan when an id or the start time is invalid
  */
 export function toSpan(draft: SpanDraft): ViewerSpan {
   const warnings: string[] = (draft.warnings ?? []).slice(0, 20).map(text => truncate(text, SPAN_LIMITS.name))
@@ -106,7 +106,7 @@ export function toSpan(draft: SpanDraft): ViewerSpan {
   const start = toTime(draft.start, 'start time')
   let duration = draft.duration
   if (!Number.isFinite(duration) || duration < 0) {
-    warnings.push('The span ends before it starts; it is shown with no duration.')
+    warnings.push('The span ends before it starts; its duration is shown as 0.')
     duration = 0
   }
   const tags = toTags(draft.tags, 'tags', warnings)
@@ -130,7 +130,7 @@ export function toSpan(draft: SpanDraft): ViewerSpan {
   }
 }
 
-/** The first value that a span has under one of these keys, the span's own before its process's. */
+/** The value of the first of these keys that the span has; its own tags come before those of its process. */
 export function tagOf(span: ViewerSpan, ...keys: string[]): TagValue | undefined {
   for (const key of keys) {
     const found = span.tags.find(tag => tag.key === key) ?? span.process.find(tag => tag.key === key)
@@ -139,13 +139,13 @@ export function tagOf(span: ViewerSpan, ...keys: string[]): TagValue | undefined
   return undefined
 }
 
-/** The HTTP status under its OpenTracing or its OpenTelemetry name, or the status of an RPC. */
+/** The status of an HTTP or gRPC call, by its OpenTracing or OpenTelemetry name. */
 export function statusOf(span: ViewerSpan): string | undefined {
   const status = tagOf(span, 'http.status_code', 'http.response.status_code', 'rpc.grpc.status_code')
   return status === undefined ? undefined : String(status)
 }
 
-/** Why a span failed, in a few words: from its status, its error tags, or its error log. */
+/** A short description of a span's error, from its error log, its status or its tags; undefined without an error. */
 export function failureOf(span: ViewerSpan): string | undefined {
   if (!span.error) return undefined
   for (const log of span.logs) {
@@ -156,9 +156,9 @@ export function failureOf(span: ViewerSpan): string | undefined {
       return [kind, message].filter(part => part !== undefined && part !== '').join(': ')
     }
   }
-  const told = tagOf(span, 'otel.status_description', 'error.message', 'error.type')
-  // OpenTelemetry's error.type is the status where there was no exception: that is told already.
-  if (told !== undefined && String(told) !== statusOf(span)) return String(told)
+  const described = tagOf(span, 'otel.status_description', 'error.message', 'error.type')
+  // Without an exception, OpenTelemetry's error.type is the status, which is shown anyway.
+  if (described !== undefined && String(described) !== statusOf(span)) return String(described)
   const error = tagOf(span, 'error')
   return typeof error === 'string' && error !== 'true' ? error : undefined
 }
@@ -178,7 +178,7 @@ function isNoId(id: string | undefined): id is undefined {
 }
 
 function toTime(time: number, what: string): number {
-  // The year 2255 and later are past what microseconds can say exactly.
+  // From the year 2255 on, microseconds are not exact numbers.
   if (Number.isFinite(time) && time >= 0 && time <= Number.MAX_SAFE_INTEGER) return time
   throw new MalformedSpan(`its ${what} must be microseconds since 1970, not ${String(time)}`)
 }
@@ -193,7 +193,7 @@ function toTags(tags: readonly Tag[], what: string, warnings: string[]): Tag[] {
 
 function toValue(value: TagValue): TagValue {
   if (typeof value === 'string') return truncate(value, SPAN_LIMITS.value)
-  // JSON, which traces are handed out in, has no other numbers.
+  // JSON has no NaN and no infinity.
   return typeof value === 'number' && !Number.isFinite(value) ? String(value) : value
 }
 
@@ -221,7 +221,7 @@ function toReferences(references: readonly Reference[], warnings: string[]): Ref
 
 function bounded<T>(list: readonly T[], most: number, what: string, warnings: string[]): readonly T[] {
   if (list.length <= most) return list
-  warnings.push(`The span came with ${list.length} ${what}; the first ${most} are kept.`)
+  warnings.push(`The span had ${list.length} ${what}; only the first ${most} are kept.`)
   return list.slice(0, most)
 }
 
@@ -240,7 +240,7 @@ function kindOf(tags: readonly Tag[]): SpanKind | undefined {
 }
 
 function isErrorTag({ key, value }: Tag): boolean {
-  // Zipkin's convention is an `error` tag with the message; an empty one counts too.
+  // In Zipkin, `error` is the message; an empty one is an error too.
   if (key === 'error') return value !== false && value !== 'false'
   return key === 'otel.status_code' && value === 'ERROR'
 }

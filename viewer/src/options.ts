@@ -1,8 +1,8 @@
-// What a user may say about a viewer, checked and completed before anything is opened.
+// The options of startViewer(): checked, and completed with defaults, before any port is opened.
 
 import type { StoreLimits } from './store.ts'
 
-/** The ports of the viewer's doors: a number, 0 for any free one, `false` to leave that door shut. */
+/** The ports of the viewer. Each is a number, 0 for any free port, or `false` for none. */
 export interface ViewerPorts {
   /** OTLP over HTTP, protobuf and JSON. @default 4318 */
   otlp?: number | false
@@ -18,7 +18,7 @@ export interface ViewerPorts {
   page?: number
 }
 
-/** The bounds of what is kept; when one is reached the oldest trace goes. */
+/** How much is kept. When a limit is reached, the oldest traces are removed. */
 export interface ViewerLimits {
   /** @default 2000 */
   traces?: number
@@ -28,30 +28,30 @@ export interface ViewerLimits {
   bytes?: number
 }
 
-/** Options of `startViewer`; everything may be left out. */
+/** Options of `startViewer`. All are optional. */
 export interface ViewerOptions {
   /**
-   * The address to listen on. Whoever reaches it can read and write traces: there is no login.
-   * @default '127.0.0.1', which nobody but this machine reaches
+   * The address to listen on. There is no login: every client that can connect to it can read and write traces.
+   * @default '127.0.0.1', which only this machine can connect to
    */
   host?: string
-  /** @default each format's own port */
+  /** @default the standard port of each format */
   ports?: ViewerPorts
   /** @default 2000 traces, 200000 spans, 256 MiB */
   limits?: ViewerLimits
 }
 
-/** The names of the viewer's doors. */
-export type DoorName = keyof ViewerPorts
+/** The names of the viewer's ports. */
+export type PortName = keyof ViewerPorts
 
-/** The options, completed. */
+/** The options with their defaults. */
 export interface ViewerSettings {
   readonly host: string
-  readonly ports: Readonly<Record<DoorName, number | false>>
+  readonly ports: Readonly<Record<PortName, number | false>>
   readonly limits: StoreLimits
 }
 
-const PORTS: Readonly<Record<DoorName, number>> = {
+const PORTS: Readonly<Record<PortName, number>> = {
   otlp: 4318,
   jaeger: 14268,
   jaegerCompact: 6831,
@@ -65,9 +65,9 @@ const LIMITS: StoreLimits = { traces: 2000, spans: 200_000, bytes: 256 * 1024 * 
 const OPTIONS: Readonly<Record<keyof ViewerOptions, true>> = { host: true, ports: true, limits: true }
 
 /**
- * Checks options and completes them.
+ * Checks the options and adds the defaults.
  *
- * @throws TypeError naming the option, the value and the fix
+ * @throws TypeError that names the option, its value and the fix
  */
 export function resolveViewerOptions(options: ViewerOptions | undefined): ViewerSettings {
   const given = options ?? {}
@@ -77,8 +77,8 @@ export function resolveViewerOptions(options: ViewerOptions | undefined): Viewer
   checkKeys(ports, PORTS, 'ports.')
   checkKeys(limits, LIMITS, 'limits.')
   for (const [name, port] of Object.entries(ports)) {
-    const shut = port === false && name !== 'page'
-    if (port === undefined || shut) continue
+    const isOff = port === false && name !== 'page'
+    if (port === undefined || isOff) continue
     if (!Number.isInteger(port) || port < 0 || port > 65_535) {
       fail(`ports.${name}`, `a port from 0 to 65535${name === 'page' ? '' : ', or false'}`, port)
     }
@@ -109,8 +109,8 @@ function checkKeys(given: object, known: object, prefix: string): void {
   }
 }
 
-function fail(name: string, wanted: string, value: unknown): never {
-  throw new TypeError(
-    `startViewer(): ${name} must be ${wanted}, not ${JSON.stringify(value) ?? String(value)}`,
-  )
+function fail(name: string, expected: string, value: unknown): never {
+  // JSON would show NaN as null.
+  const shown = typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? String(value))
+  throw new TypeError(`startViewer(): ${name} must be ${expected}, not ${shown}`)
 }

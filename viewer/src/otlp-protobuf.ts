@@ -1,16 +1,16 @@
-// OTLP's protobuf bytes into its JSON form, field by field. The reading of the wire is @bufbuild/protobuf's (bundled at
-// build time: strict about bounds, 11 KB minified; with its message layer it would be 59 KB, protobufjs 74 KB).
-// Fields: https://github.com/open-telemetry/opentelemetry-proto/blob/main/opentelemetry/proto/trace/v1/trace.proto
+// Decodes OTLP's protobuf into its JSON form. @bufbuild/protobuf reads the wire format and is bundled by the build: it
+// checks all bounds, and is 11 KB minified (59 KB with its message layer; protobufjs is 74 KB). Fields:
+// https://github.com/open-telemetry/opentelemetry-proto/blob/main/opentelemetry/proto/trace/v1/trace.proto
 
 import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire'
 import { MAX_DEPTH } from './otlp.ts'
 
 type Message = Record<string, unknown>
 
-/** Reads one field's value from where the reader stands. */
+/** Reads the value of a field at the reader's position. */
 type Read = (reader: BinaryReader, budget: Budget, depth: number) => unknown
 
-/** What is left to read: a few bytes of an attack can stand for millions of objects. */
+/** How many more messages may be decoded: an empty one has two bytes, so a body could become millions of objects. */
 interface Budget {
   messages: number
 }
@@ -108,14 +108,14 @@ const RESOURCE_SPANS: Fields = new Map([
 ])
 const REQUEST: Fields = new Map([[1, many('resourceSpans', () => RESOURCE_SPANS)]])
 
-// A span's own messages are four deep; each level of a nested value takes two or three more.
+// A span's own messages are four levels deep; each level of an attribute value adds two or three.
 const MAX_MESSAGE_DEPTH = 6 + 3 * MAX_DEPTH
 
 /**
- * Reads an ExportTraceServiceRequest.
+ * Decodes an ExportTraceServiceRequest.
  *
- * @returns it in OTLP's JSON form, with bigint where that has text of digits
- * @throws Error when the bytes are no such message
+ * @returns OTLP's JSON form, with bigint for 64-bit integers
+ * @throws Error when the bytes are not such a message
  */
 export function readOtlpProtobuf(bytes: Uint8Array): unknown {
   const reader = new BinaryReader(bytes)
@@ -126,7 +126,7 @@ function readMessage(reader: BinaryReader, fields: Fields, budget: Budget, depth
   const length = reader.uint32()
   const end = reader.pos + length
   if (end > reader.len) throw new Error('a field is longer than the message')
-  if (--budget.messages < 0) throw new Error(`it has more than ${MAX_MESSAGES} parts`)
+  if (--budget.messages < 0) throw new Error(`the request has more than ${MAX_MESSAGES} parts`)
   if (depth > MAX_MESSAGE_DEPTH) {
     reader.pos = end
     return {}
@@ -146,7 +146,7 @@ function readFields(
     const [number, wire] = reader.tag()
     const field = fields.get(number)
     if (field === undefined || field.wire !== wire) {
-      // A field that we do not know, from a newer sender.
+      // Newer versions of OTLP have more fields.
       reader.skip(wire, number)
       continue
     }
@@ -155,11 +155,11 @@ function readFields(
     else if (message[field.name] === undefined) message[field.name] = [value]
     else (message[field.name] as unknown[]).push(value)
   }
-  if (reader.pos !== end) throw new Error('a field is longer than the message that it is in')
+  if (reader.pos !== end) throw new Error('a field is longer than its message')
   return message
 }
 
-/** The answer (ExportTraceServiceResponse) when some of the spans were refused. */
+/** Encodes an ExportTraceServiceResponse: some of the spans were rejected. */
 export function otlpPartialSuccess(rejected: number, message: string): Uint8Array {
   const partial = new BinaryWriter()
     .tag(1, WireType.Varint)
@@ -169,7 +169,7 @@ export function otlpPartialSuccess(rejected: number, message: string): Uint8Arra
   return new BinaryWriter().tag(1, WireType.LengthDelimited).bytes(partial.finish()).finish()
 }
 
-/** The answer (google.rpc.Status, code INVALID_ARGUMENT) when nothing was taken. */
+/** Encodes a google.rpc.Status with the code INVALID_ARGUMENT: the request was rejected. */
 export function otlpStatus(message: string): Uint8Array {
   return new BinaryWriter()
     .tag(1, WireType.Varint)

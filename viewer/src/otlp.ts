@@ -1,11 +1,12 @@
-// OTLP's message of spans (ExportTraceServiceRequest) into ours. Written for the JSON form, which otlp-protobuf.ts reads
-// the bytes into as well: one translation for both. The names of tags follow OpenTelemetry's mapping to Jaeger:
+// Decodes OTLP's ExportTraceServiceRequest in its JSON form. otlp-protobuf.ts converts protobuf into that form first,
+// so that one decoder serves both. The names of tags follow OpenTelemetry's mapping to Jaeger:
 // https://opentelemetry.io/docs/specs/otel/compatibility/jaeger/
 
-import { createIntake, type Intake, integer, list, number, record, take, text } from './loose.ts'
+import { addSpan, createDecodedSpans, type DecodedSpans } from './decoded-spans.ts'
 import type { Reference, SpanLog, Tag, TagValue } from './model.ts'
+import { integer, list, number, record, text } from './unknown-values.ts'
 
-/** Values nested deeper than this are left out. */
+/** Attribute values that are nested deeper than this are left out. */
 export const MAX_DEPTH = 16
 
 const KINDS: readonly (string | undefined)[] = [
@@ -18,13 +19,13 @@ const KINDS: readonly (string | undefined)[] = [
 ]
 
 /**
- * The spans of a request in OTLP's JSON form.
+ * Decodes a request in OTLP's JSON form: ids in hex, enums as numbers, 64-bit integers as text.
  *
- * @see https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding ids as hex, enums as numbers, 64 bits as text
- * @throws Error when it is no such request at all
+ * @see https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding
+ * @throws Error when the value is not such a request
  */
-export function fromOtlp(request: unknown): Intake {
-  const intake = createIntake()
+export function fromOtlp(request: unknown): DecodedSpans {
+  const decoded = createDecodedSpans()
   const { resourceSpans } = record(request)
   if (
     typeof request !== 'object' ||
@@ -32,7 +33,7 @@ export function fromOtlp(request: unknown): Intake {
     Array.isArray(request) ||
     !isListOrAbsent(resourceSpans)
   ) {
-    throw new Error('an OTLP request is an object with a list named resourceSpans')
+    throw new Error('an OTLP request must be an object with a list resourceSpans')
   }
   for (const resourceSpan of list(resourceSpans)) {
     const { resource, scopeSpans } = record(resourceSpan)
@@ -42,10 +43,10 @@ export function fromOtlp(request: unknown): Intake {
     for (const scopeSpan of list(scopeSpans)) {
       const { scope, spans } = record(scopeSpan)
       const scopeTags = toScopeTags(record(scope))
-      for (const span of list(spans)) takeSpan(intake, record(span), text(service), process, scopeTags)
+      for (const span of list(spans)) takeSpan(decoded, record(span), text(service), process, scopeTags)
     }
   }
-  return intake
+  return decoded
 }
 
 function isListOrAbsent(value: unknown): boolean {
@@ -53,7 +54,7 @@ function isListOrAbsent(value: unknown): boolean {
 }
 
 function takeSpan(
-  intake: Intake,
+  decoded: DecodedSpans,
   span: Readonly<Record<string, unknown>>,
   service: string,
   process: readonly Tag[],
@@ -70,7 +71,7 @@ function takeSpan(
     const dropped = number(span[`dropped${what}Count`])
     if (dropped > 0) tags.push({ key: `otel.dropped_${what.toLowerCase()}_count`, value: dropped })
   }
-  take(intake, {
+  addSpan(decoded, {
     traceId: text(span.traceId),
     spanId: text(span.spanId),
     parentId: text(span.parentSpanId),
@@ -121,14 +122,15 @@ function toLog(event: unknown): SpanLog {
   return { time: toMicroseconds(timeUnixNano), fields }
 }
 
-/** From nanoseconds, which no number holds exactly: the whole microseconds by integers, the rest as a fraction. */
+/** Nanoseconds since 1970 are too large for an exact number: whole microseconds are computed as a bigint. */
 function toMicroseconds(nanoseconds: unknown): number {
-  if (typeof nanoseconds === 'bigint') return fromBig(nanoseconds)
-  if (typeof nanoseconds === 'string' && /^\d{1,20}$/.test(nanoseconds)) return fromBig(BigInt(nanoseconds))
+  if (typeof nanoseconds === 'bigint') return microsecondsOf(nanoseconds)
+  if (typeof nanoseconds === 'string' && /^\d{1,20}$/.test(nanoseconds))
+    return microsecondsOf(BigInt(nanoseconds))
   return typeof nanoseconds === 'number' ? nanoseconds / 1000 : NaN
 }
 
-function fromBig(nanoseconds: bigint): number {
+function microsecondsOf(nanoseconds: bigint): number {
   return Number(nanoseconds / 1000n) + Number(nanoseconds % 1000n) / 1000
 }
 
@@ -157,7 +159,7 @@ function toPlain(value: unknown, depth: number): unknown {
     return list(record(any.arrayValue).values).map(item => toPlain(item, depth + 1))
   }
   if (any.kvlistValue) {
-    // fromEntries defines, and does not assign: a key `__proto__` is a key like any other.
+    // Object.fromEntries() defines properties, so a key `__proto__` does not set the prototype.
     return Object.fromEntries(
       list(record(any.kvlistValue).values).map(item => {
         const { key, value: inner } = record(item)

@@ -1,69 +1,69 @@
-// Jaeger's query API over the store, for scripts and tools that were written for Jaeger.
+// Jaeger's query API, for scripts and tools that were written for Jaeger.
 // https://github.com/jaegertracing/jaeger/blob/main/cmd/jaeger/internal/extension/jaegerquery/internal/http_handler.go
 
-import { Refusal } from './body.ts'
-import { type Answer, json } from './doors.ts'
+import { HttpError } from './http-error.ts'
+import { type HttpReply, jsonReply } from './http-server.ts'
 import { toJaegerTrace } from './jaeger-json.ts'
 import { find, toSearch } from './search.ts'
 import type { TraceStore, ViewerTrace } from './store.ts'
 import { mapServices } from './summary.ts'
 
-/** Answers a GET below /api/; undefined when no such path is known there. */
-export function answerQuery(store: TraceStore, url: URL): Answer | undefined {
+/** The reply to a GET request; undefined for a path that is not part of the API. */
+export function answerQuery(store: TraceStore, url: URL): HttpReply | undefined {
   try {
     return route(store, url)
   } catch (error) {
-    if (!(error instanceof Refusal)) throw error
-    return failed(error.status, error.message)
+    if (!(error instanceof HttpError)) throw error
+    return errorReply(error.status, error.message)
   }
 }
 
-function route(store: TraceStore, { pathname, searchParams }: URL): Answer | undefined {
+function route(store: TraceStore, { pathname, searchParams }: URL): HttpReply | undefined {
   const [, api, kind, name, rest, ...more] = pathname.split('/')
   if (api !== 'api' || more.length > 0) return undefined
-  if (kind === 'services' && name === undefined) return listed(servicesOf(store))
-  if (kind === 'services' && rest === 'operations') return listed(operationsOf(store, decode(name ?? '')))
+  if (kind === 'services' && name === undefined) return listReply(servicesOf(store))
+  if (kind === 'services' && rest === 'operations') return listReply(operationsOf(store, decode(name ?? '')))
   if (kind === 'operations' && name === undefined) {
     const spanKind = searchParams.get('spanKind') ?? undefined
-    return listed(operationsByKind(store, searchParams.get('service') ?? '', spanKind))
+    return listReply(operationsByKind(store, searchParams.get('service') ?? '', spanKind))
   }
   if (kind === 'traces' && name === undefined) return traces(store, searchParams)
   if (kind === 'traces' && name !== undefined && rest === undefined) {
     const trace = byId(store, decode(name))
-    return trace === undefined ? failed(404, 'trace not found', name) : listed([show(trace)])
+    return trace === undefined ? errorReply(404, 'trace not found', name) : listReply([encode(trace)])
   }
   if (kind === 'dependencies' && name === undefined) return dependencies(store, searchParams)
   return undefined
 }
 
-function traces(store: TraceStore, query: URLSearchParams): Answer {
+function traces(store: TraceStore, query: URLSearchParams): HttpReply {
   const ids = query.getAll('traceID')
   if (ids.length > 0) {
     const found = ids.map(id => byId(store, id)).filter(trace => trace !== undefined)
-    return listed(found.map(show))
+    return listReply(found.map(encode))
   }
-  return listed(find(store.all(), toSearch(query)).found.map(show))
+  return listReply(find(store.all(), toSearch(query)).found.map(encode))
 }
 
-function dependencies(store: TraceStore, query: URLSearchParams): Answer {
+function dependencies(store: TraceStore, query: URLSearchParams): HttpReply {
   const endTs = toMilliseconds(query, 'endTs', Date.now())
   const lookback = toMilliseconds(query, 'lookback', Number.POSITIVE_INFINITY)
   const within = store.all().filter(trace => {
     const start = (trace.spans[0]?.start ?? 0) / 1000
     return start <= endTs && start >= endTs - lookback
   })
-  return listed(
+  return listReply(
     mapServices(within).calls.map(({ parent, child, calls }) => ({ parent, child, callCount: calls })),
   )
 }
 
 function byId(store: TraceStore, id: string): ViewerTrace | undefined {
   if (!/^[0-9a-f]{1,32}$/i.test(id))
-    throw new Refusal(400, `a trace id is 1 to 32 hex digits, not ${JSON.stringify(id.slice(0, 80))}`)
+    throw new HttpError(400, `a trace id is 1 to 32 hex digits, not ${JSON.stringify(id.slice(0, 80))}`)
   return store.get(id.toLowerCase().padStart(32, '0'))
 }
 
-function show(trace: ViewerTrace) {
+function encode(trace: ViewerTrace) {
   return toJaegerTrace(trace.traceId, trace.spans)
 }
 
@@ -103,11 +103,11 @@ function distinct(
   return [...names].sort()
 }
 
-function toMilliseconds(query: URLSearchParams, name: string, otherwise: number): number {
+function toMilliseconds(query: URLSearchParams, name: string, fallback: number): number {
   const text = query.get(name)
-  if (text === null || text === '') return otherwise
+  if (text === null || text === '') return fallback
   if (!/^\d+$/.test(text))
-    throw new Refusal(400, `${name} must be milliseconds, not ${JSON.stringify(text.slice(0, 80))}`)
+    throw new HttpError(400, `${name} must be milliseconds, not ${JSON.stringify(text.slice(0, 80))}`)
   return Number(text)
 }
 
@@ -115,15 +115,18 @@ function decode(part: string): string {
   try {
     return decodeURIComponent(part)
   } catch {
-    throw new Refusal(400, `the path is not well encoded at ${JSON.stringify(part.slice(0, 80))}`)
+    throw new HttpError(
+      400,
+      `the path has an invalid percent-encoding in ${JSON.stringify(part.slice(0, 80))}`,
+    )
   }
 }
 
-function listed(data: readonly unknown[]): Answer {
-  return json(200, { data, total: data.length, limit: 0, offset: 0, errors: null })
+function listReply(data: readonly unknown[]): HttpReply {
+  return jsonReply(200, { data, total: data.length, limit: 0, offset: 0, errors: null })
 }
 
-function failed(status: number, msg: string, traceID?: string): Answer {
+function errorReply(status: number, msg: string, traceID?: string): HttpReply {
   const error = traceID === undefined ? { code: status, msg } : { code: status, msg, traceID }
-  return json(status, { data: null, total: 0, limit: 0, offset: 0, errors: [error] })
+  return jsonReply(status, { data: null, total: 0, limit: 0, offset: 0, errors: [error] })
 }

@@ -1,10 +1,10 @@
-// Finding traces: what a search asks for, read from a query string as Jaeger reads it, and which traces answer it.
+// Searches traces. The query string is read as in Jaeger's API.
 
-import { Refusal } from './body.ts'
+import { HttpError } from './http-error.ts'
 import type { ViewerSpan } from './model.ts'
 import type { ViewerTrace } from './store.ts'
 
-/** A trace is found when **one** of its spans has all that is asked of a span. Durations and times in microseconds. */
+/** A trace matches when **one** of its spans meets all conditions. Durations and times in microseconds. */
 export interface Search {
   readonly service: string | undefined
   readonly operation: string | undefined
@@ -14,9 +14,9 @@ export interface Search {
   readonly start: number
   readonly end: number
   readonly limit: number
-  /** Only spans that failed or whose client left. */
+  /** Only spans with an error, or aborted by the client. */
   readonly errorsOnly: boolean
-  /** Whose duration is asked about: Jaeger asks about the span's, the page about the trace's. */
+  /** What the durations are compared with: the span in Jaeger's API, the whole trace on the page. */
   readonly durationOf: 'span' | 'trace'
 }
 
@@ -36,7 +36,7 @@ const UNITS: Readonly<Record<string, number>> = {
  * `maxDuration` (`1.2s`, `100ms`), `start`, `end` (microseconds), `lookback`, `limit`; and the page's `errors=true`,
  * `durationOf=trace`.
  *
- * @throws Refusal naming the parameter
+ * @throws HttpError that names the parameter
  */
 export function toSearch(query: URLSearchParams): Search {
   const end = toMicroseconds(query, 'end', Number.POSITIVE_INFINITY)
@@ -54,7 +54,7 @@ export function toSearch(query: URLSearchParams): Search {
   }
 }
 
-/** The traces that a search finds, in the order in which they are given, and how many there are beyond its limit. */
+/** Finds the traces that match, in the given order and up to the limit; `total` counts all that match. */
 export function find(
   traces: readonly ViewerTrace[],
   search: Search,
@@ -63,14 +63,14 @@ export function find(
   let total = 0
   for (const trace of traces) {
     if (search.durationOf === 'trace' && !isWithin(durationOf(trace), search)) continue
-    if (!trace.spans.some(span => answers(span, search))) continue
+    if (!trace.spans.some(span => matches(span, search))) continue
     total++
     if (found.length < search.limit) found.push(trace)
   }
   return { found, total }
 }
 
-/** How long a trace lasts, from its first start to its last end. */
+/** The time from the first start to the last end of a trace. */
 export function durationOf({ spans }: ViewerTrace): number {
   let first = Number.POSITIVE_INFINITY
   let last = 0
@@ -81,7 +81,7 @@ export function durationOf({ spans }: ViewerTrace): number {
   return Math.max(0, last - first)
 }
 
-function answers(span: ViewerSpan, search: Search): boolean {
+function matches(span: ViewerSpan, search: Search): boolean {
   if (search.service !== undefined && span.service !== search.service) return false
   if (search.operation !== undefined && span.operation !== search.operation) return false
   if (search.errorsOnly && !span.error && !span.aborted) return false
@@ -95,7 +95,7 @@ function isWithin(duration: number, { minDuration, maxDuration }: Search): boole
   return duration >= minDuration && duration <= maxDuration
 }
 
-/** Among a span's tags, its process's and its logs' fields, as Jaeger looks for it. */
+/** Looks in a span's tags, its process tags and the fields of its logs, as Jaeger does. */
 function has(span: ViewerSpan, key: string, value: string): boolean {
   const is = (tag: { key: string; value: unknown }) => tag.key === key && String(tag.value) === value
   return span.tags.some(is) || span.process.some(is) || span.logs.some(log => log.fields.some(is))
@@ -105,7 +105,7 @@ function toTags(query: URLSearchParams): Map<string, string> {
   const tags = new Map<string, string>()
   for (const tag of query.getAll('tag')) {
     const colon = tag.indexOf(':')
-    if (colon < 1) throw new Refusal(400, `tag must be key:value, not ${quote(tag)}`)
+    if (colon < 1) throw new HttpError(400, `tag must be key:value, not ${quote(tag)}`)
     tags.set(tag.slice(0, colon), tag.slice(colon + 1))
   }
   for (const text of query.getAll('tags')) {
@@ -117,34 +117,34 @@ function toTags(query: URLSearchParams): Map<string, string> {
       parsed = undefined
     }
     if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) {
-      throw new Refusal(400, `tags must be a JSON object, such as {"error":"true"}, not ${quote(text)}`)
+      throw new HttpError(400, `tags must be a JSON object, such as {"error":"true"}, not ${quote(text)}`)
     }
     for (const [key, value] of Object.entries(parsed)) tags.set(key, String(value))
   }
   return tags
 }
 
-/** A duration as Go writes it: `1m30s`, `1.5s`, `200us`. */
-function toDuration(query: URLSearchParams, name: string, otherwise: number): number {
+/** A duration as in Go: `1m30s`, `1.5s`, `200us`. */
+function toDuration(query: URLSearchParams, name: string, fallback: number): number {
   const text = query.get(name)?.trim()
-  if (text === undefined || text === '') return otherwise
+  if (text === undefined || text === '') return fallback
   const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h|d)/g)]
   if (parts.length === 0 || parts.map(([part]) => part).join('') !== text) {
-    throw new Refusal(400, `${name} must be a duration, such as 1.2s, 100ms or 500us, not ${quote(text)}`)
+    throw new HttpError(400, `${name} must be a duration, such as 1.2s, 100ms or 500us, not ${quote(text)}`)
   }
   return parts.reduce((sum, [, count, unit]) => sum + Number(count) * (UNITS[unit as string] as number), 0)
 }
 
-function toMicroseconds(query: URLSearchParams, name: string, otherwise: number): number {
+function toMicroseconds(query: URLSearchParams, name: string, fallback: number): number {
   const text = query.get(name)
-  if (text === null || text === '') return otherwise
+  if (text === null || text === '') return fallback
   if (!/^\d+$/.test(text))
-    throw new Refusal(400, `${name} must be microseconds since 1970, not ${quote(text)}`)
+    throw new HttpError(400, `${name} must be microseconds since 1970, not ${quote(text)}`)
   return Number(text)
 }
 
 function toStart(query: URLSearchParams): number {
-  // Jaeger's page sends lookback=custom beside start and end.
+  // Jaeger's page sends lookback=custom together with start and end.
   if (query.get('lookback') === 'custom') return 0
   const lookback = toDuration(query, 'lookback', Number.POSITIVE_INFINITY)
   return lookback === Number.POSITIVE_INFINITY ? 0 : Date.now() * 1000 - lookback
@@ -155,7 +155,7 @@ function toLimit(query: URLSearchParams): number {
   if (text === null || text === '') return 100
   const limit = Number(text)
   if (!Number.isInteger(limit) || limit < 1)
-    throw new Refusal(400, `limit must be 1 or more, not ${quote(text)}`)
+    throw new HttpError(400, `limit must be 1 or more, not ${quote(text)}`)
   return limit
 }
 

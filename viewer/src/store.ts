@@ -1,68 +1,68 @@
-// Whole traces in memory, within stated bounds: when one is reached the oldest trace goes, and the going is counted.
+// Keeps traces in memory, within bounds: when a bound is reached, the oldest traces are evicted and counted.
 
 import type { Tag, ViewerSpan } from './model.ts'
 
-/** The bounds of what is kept. */
+/** The bounds of a store. */
 export interface StoreLimits {
   readonly traces: number
   readonly spans: number
   readonly bytes: number
 }
 
-/** A trace as it is so far. Immutable, and the same object until more spans of it come. */
+/** The spans of a trace that have arrived. Immutable; the same object until more spans arrive. */
 export interface ViewerTrace {
   /** 32 lower-case hex digits. */
   readonly traceId: string
-  /** In the order in which they came. */
+  /** In the order of arrival. */
   readonly spans: readonly ViewerSpan[]
-  /** When its first span came, and its latest; milliseconds since the epoch. */
+  /** The arrival of its first and of its latest span; milliseconds since the epoch. */
   readonly firstSeen: number
   readonly lastSeen: number
 }
 
-/** What the store holds and what it had to let go. */
+/** What the store holds, evicted and dropped. */
 export interface StoreStats {
   readonly traces: number
   readonly spans: number
   readonly bytes: number
-  /** Traces that went to make room. */
+  /** Traces that were removed to make room for newer ones. */
   readonly evictedTraces: number
   readonly evictedSpans: number
   /** Spans that were not kept because their trace alone fills the store. */
   readonly droppedSpans: number
 }
 
-/** Called after spans of these traces have come, or all has been cleared. */
+/** Called when spans of these traces have arrived; with an empty list when the store has been cleared. */
 export type StoreListener = (traceIds: readonly string[]) => void
 
 /** Keeps spans by trace. */
 export interface TraceStore {
-  /** Keeps spans; one that has come before (a sender that tried again) takes its predecessor's place. */
+  /** Adds spans. A span that is sent again, as in a retry, replaces the earlier one. */
   add(spans: readonly ViewerSpan[]): void
   get(traceId: string): ViewerTrace | undefined
-  /** Newest first, by the arrival of their first span. */
+  /** All traces, newest first by the arrival of their first span. */
   all(): ViewerTrace[]
   clear(): void
   stats(): StoreStats
-  /** Listens until the function that comes back is called. */
+  /** Adds a listener; the returned function removes it. */
   listen(listener: StoreListener): () => void
 }
 
 interface Entry {
   readonly traceId: string
   readonly spans: ViewerSpan[]
-  /** Where in `spans` a span is. */
+  /** The position of each span in `spans`. */
   readonly index: Map<string, number>
   readonly firstSeen: number
   lastSeen: number
   bytes: number
-  /** What was handed out; undefined when spans have come since. */
+  /** The object that callers got; undefined when spans have arrived since. */
   snapshot: ViewerTrace | undefined
 }
 
 /** Makes an empty store. */
 export function createStore(limits: StoreLimits): TraceStore {
-  // A Map remembers the order in which traces first came: the first key is the oldest trace.
+  // A Map keeps the order of insertion: the first entry is the oldest trace.
   const entries = new Map<string, Entry>()
   const listeners = new Set<StoreListener>()
   let spans = 0
@@ -71,20 +71,20 @@ export function createStore(limits: StoreLimits): TraceStore {
   let evictedSpans = 0
   let droppedSpans = 0
 
-  function forget(entry: Entry): void {
+  function remove(entry: Entry): void {
     entries.delete(entry.traceId)
     spans -= entry.spans.length
     bytes -= entry.bytes
   }
 
-  /** Lets old traces go until there is room; false if there is none even so. */
+  /** Evicts old traces until there is room; false when there is not enough room even then. */
   function makeRoom(traceId: string, moreSpans: number, moreBytes: number): boolean {
     const isFull = () => spans + moreSpans > limits.spans || bytes + moreBytes > limits.bytes
     const isCrowded = () => !entries.has(traceId) && entries.size >= limits.traces
     if (!isFull() && !isCrowded()) return true
     for (const oldest of entries.values()) {
       if (oldest.traceId === traceId) continue
-      forget(oldest)
+      remove(oldest)
       evictedTraces++
       evictedSpans += oldest.spans.length
       if (!isFull() && !isCrowded()) return true
@@ -94,7 +94,7 @@ export function createStore(limits: StoreLimits): TraceStore {
 
   function keep(span: ViewerSpan, now: number): boolean {
     const size = sizeOf(span)
-    // A client and a server may share an id (Zipkin): they are two spans.
+    // In Zipkin's model a client and its server may share an id: they are two spans.
     const key = `${span.spanId} ${span.kind === 'server'}`
     const known = entries.get(span.traceId)
     const place = known?.index.get(key)
@@ -156,7 +156,7 @@ function snapshotOf(entry: Entry): ViewerTrace {
   return entry.snapshot
 }
 
-/** About how many bytes of memory a span holds: what the store's bound is counted in. */
+/** An estimate of a span's memory in bytes, for the store's bound. */
 export function sizeOf(span: ViewerSpan): number {
   let size = 600 + span.service.length + span.operation.length
   for (const tag of span.tags) size += sizeOfTag(tag)
@@ -170,6 +170,6 @@ export function sizeOf(span: ViewerSpan): number {
 }
 
 function sizeOfTag({ key, value }: Tag): number {
-  // Text may be held in one byte per unit or in two; two keeps the promise of the bound.
+  // V8 stores a character in one or two bytes; counting two keeps the estimate on the safe side.
   return 96 + 2 * key.length + (typeof value === 'string' ? 2 * value.length : 8)
 }

@@ -1,12 +1,12 @@
-// What the page shows of many traces at once: a line for each in the list, and the services' calls of each other.
+// Summaries of many traces for the page: a row of the list for each trace, and the calls between services.
 
-import { assemble } from './assemble.ts'
+import { adjustSkew } from './clock-skew.ts'
 import type { ViewerSpan } from './model.ts'
 import { durationOf } from './search.ts'
-import { adjustSkew } from './skew.ts'
 import type { ViewerTrace } from './store.ts'
+import { buildTraceTree } from './trace-tree.ts'
 
-/** A trace as a line of the list; times in microseconds. */
+/** A trace as a row of the list; times in microseconds. */
 export interface TraceSummary {
   readonly traceId: string
   /** The service and operation of its first root. */
@@ -17,13 +17,13 @@ export interface TraceSummary {
   readonly spans: number
   readonly errors: number
   readonly aborted: number
-  /** Spans whose parent has not come. */
+  /** Spans whose parent has not arrived. */
   readonly orphans: number
-  /** The HTTP status of its root. */
+  /** All services of the trace. */
   readonly services: readonly { readonly name: string; readonly spans: number; readonly errors: number }[]
 }
 
-/** All calls of one service by another; durations in microseconds. */
+/** The calls of one service by another; durations in microseconds. */
 export interface ServiceCalls {
   readonly parent: string
   readonly child: string
@@ -33,10 +33,10 @@ export interface ServiceCalls {
   readonly p95: number
 }
 
-/** A service on the map. */
+/** A service of the map; durations in microseconds. */
 export interface ServiceNode {
   readonly name: string
-  /** Spans in which it was entered: roots, and calls from other services. */
+  /** Spans that entered the service: roots, and calls from other services. */
   readonly requests: number
   readonly errors: number
   readonly p50: number
@@ -49,7 +49,7 @@ export interface ServiceMap {
   readonly calls: readonly ServiceCalls[]
 }
 
-/** One entry into a service. */
+/** A span that entered a service. */
 interface Entry {
   readonly parent: string | undefined
   readonly child: string
@@ -57,20 +57,21 @@ interface Entry {
   readonly duration: number
 }
 
+/** What is computed once for each trace. */
 interface Digest {
   readonly summary: TraceSummary
   readonly entries: readonly Entry[]
 }
 
-// A trace is the same object until more of its spans come: what is known of it need not be found out again.
+// A trace is the same object until more of its spans arrive, so its digest can be cached.
 const digests = new WeakMap<ViewerTrace, Digest>()
 
-/** A trace's line in the list. */
+/** The row of a trace in the list. */
 export function summarise(trace: ViewerTrace): TraceSummary {
   return digestOf(trace).summary
 }
 
-/** Who calls whom in these traces, how often, how fast, and with how many failures. */
+/** The services of these traces and the calls between them, with counts, errors and durations. */
 export function mapServices(traces: readonly ViewerTrace[]): ServiceMap {
   const services = new Map<string, Entry[]>()
   const calls = new Map<string, Entry[]>()
@@ -98,7 +99,7 @@ export function mapServices(traces: readonly ViewerTrace[]): ServiceMap {
 function digestOf(trace: ViewerTrace): Digest {
   const known = digests.get(trace)
   if (known !== undefined) return known
-  const { roots, nodes } = adjustSkew(assemble(trace.spans))
+  const { roots, nodes } = adjustSkew(buildTraceTree(trace.spans))
   const root = (roots.find(node => !node.orphan) ?? roots[0])?.span as ViewerSpan
   const services = new Map<string, { name: string; spans: number; errors: number }>()
   for (const { span } of nodes) {
@@ -138,7 +139,7 @@ function digestOf(trace: ViewerTrace): Digest {
 
 function figuresOf(entries: readonly Entry[]): { errors: number; p50: number; p95: number } {
   const durations = entries.map(entry => entry.duration).sort((a, b) => a - b)
-  // The nearest-rank percentile: always a duration that was measured.
+  // The nearest-rank percentile is always a measured duration.
   const percentile = (share: number) =>
     durations[Math.max(0, Math.ceil(share * durations.length) - 1)] as number
   return {

@@ -1,31 +1,34 @@
-// The view for a terminal: each trace is drawn as a tree once it seems finished.
+// Draws traces in a terminal, each as a tree when it seems complete.
 
-import { assemble } from './assemble.ts'
-import type { Viewer } from './index.ts'
-import { drawTrace } from './tree.ts'
+import { drawTrace } from './draw-trace.ts'
+import { buildTraceTree } from './trace-tree.ts'
+import type { Viewer } from './viewer.ts'
 
-/** Where and how traces are drawn. */
+/** Options of {@link drawTraces}. */
 export interface TerminalOptions {
-  /** Takes what is to be shown: a whole tree at a time. */
+  /** Writes a whole tree. */
   write(text: string): void
   colour: boolean
-  /** Columns to draw within; asked for each tree. */
+  /** The number of columns; called for each tree. */
   width(): number
-  /** Milliseconds without a new span after which a whole trace is drawn. @default 1000 */
-  quiet?: number
-  /** Milliseconds without a new span after which a trace with gaps is drawn. @default 6000: senders batch for 5 seconds */
-  patience?: number
+  /** Milliseconds without a new span after which a complete trace is drawn. @default 1000 */
+  completeDelay?: number
+  /**
+   * Milliseconds without a new span after which an incomplete trace is drawn.
+   * @default 6000, since many exporters send a batch every 5 seconds
+   */
+  incompleteDelay?: number
 }
 
 /**
- * Draws the traces that come from now on. A trace that gets more spans after it was drawn is drawn again.
+ * Draws the traces that arrive from now on. A trace that gets more spans after it was drawn is drawn again.
  *
- * @returns a function that ends this, drawing first what has not been drawn
+ * @returns a function that draws the waiting traces and stops
  */
 export function drawTraces(viewer: Viewer, options: TerminalOptions): () => void {
-  const { quiet = 1000, patience = 6000 } = options
+  const { completeDelay = 1000, incompleteDelay = 6000 } = options
   const waiting = new Set<string>()
-  // Bounded by forgetting the oldest: whether a trace was drawn before is a courtesy.
+  // The number of spans that were drawn, for the 10,000 latest traces.
   const drawn = new Map<string, number>()
 
   function draw(traceId: string): void {
@@ -36,33 +39,33 @@ export function drawTraces(viewer: Viewer, options: TerminalOptions): () => void
     drawn.delete(traceId)
     drawn.set(traceId, trace.spans.length)
     if (drawn.size > 10_000) drawn.delete(drawn.keys().next().value as string)
-    const note = before === undefined ? '' : `again, with more spans than the ${before} drawn before:\n`
+    const note = before === undefined ? '' : `drawn again with more spans (${before} before):\n`
     options.write(`${note}${drawTrace(trace.spans, { colour: options.colour, width: options.width() })}\n\n`)
   }
 
-  function look(): void {
+  function drawFinished(): void {
     const now = Date.now()
     for (const traceId of [...waiting]) {
       const trace = viewer.trace(traceId)
       if (trace === undefined) waiting.delete(traceId)
-      else if (now - trace.lastSeen >= patience) draw(traceId)
-      else if (now - trace.lastSeen >= quiet && isWhole(trace.spans)) draw(traceId)
+      else if (now - trace.lastSeen >= incompleteDelay) draw(traceId)
+      else if (now - trace.lastSeen >= completeDelay && isComplete(trace.spans)) draw(traceId)
     }
   }
 
-  const ignore = viewer.onSpans(traceIds => {
+  const stopListening = viewer.onSpans(traceIds => {
     for (const traceId of traceIds) waiting.add(traceId)
   })
-  const timer = setInterval(look, Math.min(200, quiet))
+  const timer = setInterval(drawFinished, Math.min(200, completeDelay))
   timer.unref()
   return () => {
-    ignore()
+    stopListening()
     clearInterval(timer)
     for (const traceId of [...waiting]) draw(traceId)
   }
 }
 
-function isWhole(spans: Parameters<typeof assemble>[0]): boolean {
-  const { roots } = assemble(spans)
+function isComplete(spans: Parameters<typeof buildTraceTree>[0]): boolean {
+  const { roots } = buildTraceTree(spans)
   return roots.length === 1 && roots[0]?.orphan === false
 }

@@ -1,13 +1,14 @@
-// Apache Thrift's binary and compact protocols into plain values, within bounds. Our own: thriftrw (jaeger-client's) has no
-// compact protocol and is no longer kept; the `thrift` package's compact reader misreads lists of booleans, calls the deprecated
-// `new Buffer` for every string, and brings three packages along.
-// https://github.com/apache/thrift/blob/master/doc/specs/thrift-binary-protocol.md and thrift-compact-protocol.md
+// Decodes Apache Thrift's binary and compact protocols into plain values, within bounds. Written here because thriftrw,
+// which jaeger-client uses, has no compact protocol and is unmaintained, and because the compact reader of the package
+// `thrift` misreads lists of booleans, calls the deprecated `new Buffer` for every string, and has three dependencies.
+// https://github.com/apache/thrift/blob/master/doc/specs/thrift-binary-protocol.md
+// https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md
 
-/** A struct is a Map by field id, a map a list of its pairs; text and bytes are both Buffers. */
+/** A struct is a Map by field id, a map is a list of pairs, text and bytes are Buffers. */
 export type ThriftValue = boolean | number | bigint | Buffer | ThriftValue[] | ThriftStruct
 export type ThriftStruct = ReadonlyMap<number, ThriftValue>
 
-/** A call as it stands in one UDP packet. */
+/** A call: the content of one UDP packet. */
 export interface ThriftMessage {
   readonly name: string
   readonly body: ThriftStruct
@@ -16,7 +17,7 @@ export interface ThriftMessage {
 const MAX_DEPTH = 32
 const MAX_VALUES = 4_000_000
 
-/** The types by their numbers in the binary protocol; the compact one's are translated to them. */
+// The type numbers of the binary protocol. Those of the compact protocol are translated to them.
 const STOP = 0
 const BOOL = 2
 const BYTE = 3
@@ -30,7 +31,7 @@ const MAP = 13
 const SET = 14
 const LIST = 15
 
-/** Where one stands in the bytes, and how much more may be made of them. */
+/** The bytes that are decoded, the position in them, and how many more values may be decoded. */
 interface Cursor {
   readonly bytes: Buffer
   at: number
@@ -40,15 +41,15 @@ interface Cursor {
 interface Field {
   readonly type: number
   readonly id: number
-  /** The compact protocol writes a boolean field's value into its head. */
+  /** The compact protocol has the value of a boolean field in the field's header. */
   readonly value?: boolean
 }
 
-/** What the two protocols do in their own ways. */
+/** The parts in which the two protocols differ. */
 interface Protocol {
   messageName(cursor: Cursor): string
   field(cursor: Cursor, previousId: number): Field
-  /** The type and the number of a list's or set's elements. */
+  /** The header of a list or set: the type and the number of its elements. */
   list(cursor: Cursor): { type: number; size: number }
   map(cursor: Cursor): { keyType: number; valueType: number; size: number }
   integer(cursor: Cursor, type: number): number | bigint
@@ -57,18 +58,18 @@ interface Protocol {
 }
 
 /**
- * Reads a struct that stands alone, as in the body of a request.
+ * Decodes a struct, as in the body of a request.
  *
- * @throws Error when the bytes are no such struct
+ * @throws Error when the bytes are not a struct
  */
 export function readStruct(bytes: Buffer, protocol: 'binary' | 'compact'): ThriftStruct {
   return struct({ bytes, at: 0, values: MAX_VALUES }, PROTOCOLS[protocol], 0)
 }
 
 /**
- * Reads a call, as in a UDP packet.
+ * Decodes a call, as in a UDP packet.
  *
- * @throws Error when the bytes are no such call
+ * @throws Error when the bytes are not a call
  */
 export function readMessage(bytes: Buffer, protocol: 'binary' | 'compact'): ThriftMessage {
   const cursor = { bytes, at: 0, values: MAX_VALUES }
@@ -88,8 +89,8 @@ function struct(cursor: Cursor, protocol: Protocol, depth: number): ThriftStruct
 }
 
 function value(cursor: Cursor, protocol: Protocol, type: number, depth: number): ThriftValue {
-  if (depth > MAX_DEPTH) throw new Error('it is nested too deeply')
-  if (--cursor.values < 0) throw new Error(`it has more than ${MAX_VALUES} values`)
+  if (depth > MAX_DEPTH) throw new Error('the data is nested too deeply')
+  if (--cursor.values < 0) throw new Error(`the data has more than ${MAX_VALUES} values`)
   switch (type) {
     case BOOL:
       return byte(cursor) === 1
@@ -118,14 +119,14 @@ function value(cursor: Cursor, protocol: Protocol, type: number, depth: number):
       ])
     }
     default:
-      throw new Error(`there is no type ${type}`)
+      throw new Error(`unknown type ${type}`)
   }
 }
 
 function repeat(cursor: Cursor, size: number, read: () => ThriftValue): ThriftValue[] {
-  // Every element takes a byte or more: a size beyond the end is a lie that must not cost memory.
+  // An element takes at least one byte. Checked first, so that a false size does not allocate memory.
   if (size < 0 || size > cursor.bytes.length - cursor.at)
-    throw new Error(`a list cannot have ${size} elements`)
+    throw new Error(`a list of ${size} elements is longer than the data`)
   const values: ThriftValue[] = []
   for (let i = 0; i < size; i++) values.push(read())
   return values
@@ -133,12 +134,12 @@ function repeat(cursor: Cursor, size: number, read: () => ThriftValue): ThriftVa
 
 function byte(cursor: Cursor): number {
   const found = cursor.bytes[cursor.at++]
-  if (found === undefined) throw new Error('it ends too early')
+  if (found === undefined) throw new Error('the data ends too early')
   return found
 }
 
 function slice(cursor: Cursor, length: number): Buffer {
-  if (length < 0 || length > cursor.bytes.length - cursor.at) throw new Error('it ends too early')
+  if (length < 0 || length > cursor.bytes.length - cursor.at) throw new Error('the data ends too early')
   cursor.at += length
   return cursor.bytes.subarray(cursor.at - length, cursor.at)
 }
@@ -148,7 +149,7 @@ const BINARY_VERSION = 0x8001
 const binary: Protocol = {
   messageName(cursor) {
     const head = slice(cursor, 4)
-    // Strict: a version and a type before the name. Old: the name's length.
+    // The strict encoding has a version and a type before the name; the old one starts with the name's length.
     const strict = head.readUInt16BE(0) === BINARY_VERSION
     const length = strict ? slice(cursor, 4).readInt32BE(0) : head.readInt32BE(0)
     const name = slice(cursor, length).toString()
@@ -176,7 +177,7 @@ const COMPACT_TYPES = [STOP, BOOL, BOOL, BYTE, I16, I32, I64, DOUBLE, STRING, LI
 
 const compact: Protocol = {
   messageName(cursor) {
-    if (byte(cursor) !== COMPACT_ID) throw new Error('it does not begin as a compact message')
+    if (byte(cursor) !== COMPACT_ID) throw new Error('the data does not start with a compact message header')
     byte(cursor)
     varint(cursor)
     return slice(cursor, Number(varint(cursor))).toString()
@@ -210,13 +211,13 @@ const compact: Protocol = {
 
 function compactType(short: number): number {
   const type = COMPACT_TYPES[short]
-  if (type === undefined) throw new Error(`there is no compact type ${short}`)
+  if (type === undefined) throw new Error(`unknown compact type ${short}`)
   return type
 }
 
 function varint(cursor: Cursor): bigint {
   let small = 0
-  // Seven bits at a time; the first four in a number, which is most there ever are.
+  // Seven bits per byte. The first four bytes fit into a number, which is faster than a bigint.
   for (let shift = 0; shift < 28; shift += 7) {
     const next = byte(cursor)
     small |= (next & 0x7f) << shift
@@ -228,7 +229,7 @@ function varint(cursor: Cursor): bigint {
     big |= BigInt(next & 0x7f) << shift
     if (next < 0x80) return BigInt.asUintN(64, big)
   }
-  throw new Error('a number is longer than ten bytes')
+  throw new Error('an integer is longer than ten bytes')
 }
 
 function zigzag(encoded: bigint): bigint {

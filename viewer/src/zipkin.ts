@@ -1,25 +1,26 @@
-// Zipkin's v2 JSON into ours. The form: https://zipkin.io/zipkin-api/ (ListOfSpans)
+// Decodes Zipkin v2 JSON. The format: https://zipkin.io/zipkin-api/ (ListOfSpans)
 
-import { createIntake, type Intake, list, number, record, take, text } from './loose.ts'
+import { addSpan, createDecodedSpans, type DecodedSpans } from './decoded-spans.ts'
 import type { Tag, TagValue } from './model.ts'
+import { list, number, record, text } from './unknown-values.ts'
 
 const KINDS = new Set(['SERVER', 'CLIENT', 'PRODUCER', 'CONSUMER'])
 
 /**
- * The spans of a list in Zipkin's v2 JSON.
+ * Decodes a list of spans.
  *
- * @throws Error when it is no list
+ * @throws Error when the value is not a list
  */
-export function fromZipkin(spans: unknown): Intake {
-  if (!Array.isArray(spans)) throw new Error('Zipkin v2 JSON is a list of spans')
-  const intake = createIntake()
+export function fromZipkin(spans: unknown): DecodedSpans {
+  if (!Array.isArray(spans)) throw new Error('Zipkin v2 JSON must be a list of spans')
+  const decoded = createDecodedSpans()
   for (const item of spans) {
     const span = record(item)
     const local = record(span.localEndpoint)
     const annotations = list(span.annotations).map(record)
-    // A span that was never finished has no time of its own: it began with the first thing that is known of it.
+    // A span that was never finished has no timestamp: its first annotation is the earliest known time.
     const start = number(span.timestamp ?? annotations[0]?.timestamp)
-    take(intake, {
+    addSpan(decoded, {
       traceId: text(span.traceId),
       spanId: text(span.id),
       parentId: text(span.parentId),
@@ -35,7 +36,7 @@ export function fromZipkin(spans: unknown): Intake {
       process: toAddress(local, 'ip', 'port'),
     })
   }
-  return intake
+  return decoded
 }
 
 function toTags(tags: unknown): Tag[] {

@@ -70,7 +70,7 @@ test("the demo's traces are searched, opened, collapsed and compared", { skip },
   assert.equal(header, 1)
 
   await page.goto(`${url}/#/compare/${ids[2]}/${ids[1]}`)
-  await page.getByText('7 spans in both, 0 in A alone, 0 in B alone').waitFor()
+  await page.getByText('7 spans in both, 0 only in A, 0 only in B').waitFor()
   await page.goto(`${url}/#/map`)
   await page.locator('.call').nth(1).waitFor()
   assert.equal(await page.locator('.node').count(), 3)

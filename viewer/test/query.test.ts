@@ -187,7 +187,7 @@ test('a trace saved is a trace opened, span for span', async () => {
     assert.deepEqual(JSON.parse(text), { traceIds: [id], spans: 14, refused: 0 })
     assert.deepEqual(other.trace(id)?.spans, viewer.trace(id)?.spans)
     for (const [document, reason] of [
-      [{}, /it is no trace in Jaeger's JSON/],
+      [{}, /it is not Jaeger's JSON/],
       [{ data: [] }, /the file has no spans/],
       [{ data: [{ spans: [{ traceID: 'x' }] }] }, /its trace id must be/],
     ] as const) {
@@ -222,8 +222,8 @@ test('the terminal draws a whole trace once it is quiet, one with gaps later, an
     write: text => drawn.push(text),
     colour: false,
     width: () => 100,
-    quiet: 60,
-    patience: 200,
+    completeDelay: 60,
+    incompleteDelay: 200,
   })
   const until = async (count: number) => {
     for (let i = 0; i < 100 && drawn.length < count; i++)
@@ -244,10 +244,10 @@ test('the terminal draws a whole trace once it is quiet, one with gaps later, an
   await sendOtlp(port, toOtlp('gaps', Date.now(), browse(1).slice(1)))
   await until(2)
   assert.ok(Date.now() - gaps >= 190)
-  assert.match(drawn[1] ?? '', /\(its parent has not come\)/)
+  assert.match(drawn[1] ?? '', /\(its parent has not arrived\)/)
   await sendOtlp(port, toOtlp('gaps', Date.now(), browse(1).slice(0, 1)))
   await until(3)
-  assert.match(drawn[2] ?? '', /^again, with more spans than the 3 drawn before:\ntrace/)
+  assert.match(drawn[2] ?? '', /^drawn again with more spans \(3 before\):\ntrace/)
   await sendOtlp(port, toOtlp('last', Date.now(), checkout(1, 'fail')))
   stop()
   assert.match(drawn[3] ?? '', /✖ PaymentDeclined: the card was declined by its issuer/)
@@ -292,7 +292,7 @@ test('the command: starts, opens a file, draws what comes, ends on a signal', as
   const command = run('--terminal', '--any-port', file, 'no-such-file.json')
   const [, url] = await command.said(/Traces are shown at (http:\/\/127\.0\.0\.1:\d+)\n/)
   await command.said(
-    /They are taken in at OTLP \d+, Jaeger HTTP \d+, Jaeger UDP \d+, Jaeger UDP \d+, Zipkin \d+/,
+    /Spans are received on OTLP \d+, Jaeger HTTP \d+, Jaeger UDP \d+, Jaeger UDP \d+, Zipkin \d+/,
   )
   await command.said(/! no-such-file\.json: ENOENT/)
   await command.said(new RegExp(`trace ${id} · 252 ms · 16 spans · 5 services\n`))
@@ -326,5 +326,5 @@ test('the command: help, and what it does not understand', async () => {
   assert.equal(await wrong.ended(), 2)
   assert.match(wrong.text(), /'--nope'/)
   assert.equal(await port.ended(), 1)
-  assert.match(port.text(), /ports\.page must be a port from 0 to 65535/)
+  assert.match(port.text(), /ports\.page must be a port from 0 to 65535, not NaN/)
 })

@@ -1,18 +1,18 @@
-// One trace as text for a terminal: a tree with durations, bars on the trace's own time line, status and failures.
+// Draws a trace as text: a tree with durations, bars on a timeline, statuses and errors.
 
-import { assemble, type TraceNode } from './assemble.ts'
+import { adjustSkew } from './clock-skew.ts'
 import { formatDuration } from './duration.ts'
 import { failureOf, statusOf, tagOf, type ViewerSpan } from './model.ts'
-import { adjustSkew } from './skew.ts'
 import { toLine } from './text.ts'
+import { buildTraceTree, type TraceNode } from './trace-tree.ts'
 
-/** How a tree is drawn; everything may be left out. */
+/** Options of {@link drawTrace}. */
 export interface DrawOptions {
   /** Colours by ANSI escapes, for a terminal. @default false */
   colour?: boolean
-  /** Columns to draw within, at least 60. @default 100 */
+  /** The number of columns, at least 60. @default 100 */
   width?: number
-  /** The most spans drawn; how many more there are is said at the end. @default 200 */
+  /** The most spans that are drawn; the last line counts the others. @default 200 */
   limit?: number
 }
 
@@ -26,12 +26,12 @@ const MAX_INDENT = 36
 const BAR = 20
 
 /**
- * Draws the spans of one trace as a tree: service, operation, duration, status, error, abort.
+ * Draws the spans of a trace as a tree: service, operation, duration, status, error, abort.
  *
- * What spans say is drawn as text alone: no control character of theirs reaches the terminal.
+ * Control characters in spans are replaced, so that a span cannot control the terminal.
  *
- * @param spans the spans of one trace, in any order, whole or not
- * @returns lines joined by line feeds, without one at the end; `''` for no spans
+ * @param spans the spans of one trace, in any order, complete or not
+ * @returns lines joined by line feeds, without one at the end; `''` when there are no spans
  * @example
  * for (const trace of viewer.traces()) console.log(drawTrace(trace.spans, { colour: true }))
  */
@@ -39,14 +39,14 @@ export function drawTrace(spans: readonly ViewerSpan[], options: DrawOptions = {
   const paint = createPaint(options.colour ?? false)
   const width = Math.max(MIN_WIDTH, options.width ?? 100)
   const limit = Math.max(1, options.limit ?? 200)
-  const { roots, nodes } = adjustSkew(assemble(spans))
+  const { roots, nodes } = adjustSkew(buildTraceTree(spans))
   const first = roots[0]
   if (first === undefined) return ''
   const begin = Math.min(...roots.map(root => root.start))
   const end = nodes.reduce((latest, node) => Math.max(latest, node.start + node.span.duration), begin)
 
   const rows = layOut(roots, limit)
-  // 12 columns for the duration, the bar, and blanks between the three.
+  // The duration takes 10 columns, and two gaps take 2 each.
   const room = width - BAR - 14
   const names = Math.min(room, Math.max(...rows.map(row => columns(row.branch) + columns(nameOf(row.node)))))
   const lines = [head(first, nodes, end - begin, paint)]
@@ -61,7 +61,7 @@ export function drawTrace(spans: readonly ViewerSpan[], options: DrawOptions = {
     const outcome = outcomeOf(node, paint)
     lines.push(outcome === '' ? cells.join('  ') : `${cells.join('  ')}  ${outcome}`)
   }
-  if (nodes.length > rows.length) lines.push(paint.faint(`… and ${nodes.length - rows.length} spans more`))
+  if (nodes.length > rows.length) lines.push(paint.faint(`… and ${nodes.length - rows.length} more spans`))
   return lines.map(line => line.trimEnd()).join('\n')
 }
 
@@ -94,7 +94,7 @@ function layOut(roots: readonly TraceNode[], limit: number): Row[] {
   for (let top = stack.pop(); top !== undefined && rows.length < limit; top = stack.pop()) {
     const { node, indent, last } = top
     const root = node.parent === undefined
-    // Deep down a number stands for the lines that lead there: the names need the room.
+    // Deep in the tree the depth replaces the lines, so that the names have enough room.
     const lead = indent.length > MAX_INDENT ? `⋯${node.depth} ` : indent
     rows.push({ node, branch: root ? (node.orphan ? '┄ ' : '') : `${lead}${last ? '└─ ' : '├─ '}` })
     push(node.children, root ? '' : `${indent}${last ? '   ' : '│  '}`)
@@ -125,17 +125,17 @@ function outcomeOf({ span, orphan }: TraceNode, paint: Paint): string {
     const failure = failureOf(span)
     parts.push(paint.bad(failure === undefined ? '✖ error' : `✖ ${toLine(failure, 120)}`))
   }
-  if (orphan) parts.push(paint.faint('(its parent has not come)'))
+  if (orphan) parts.push(paint.faint('(its parent has not arrived)'))
   return parts.join('  ')
 }
 
-/** Where in the trace a span lies: `   ━━━━━╸     `. */
-function bar(node: TraceNode, begin: number, whole: number): string {
-  if (whole <= 0) return '━'.repeat(BAR)
-  const from = Math.min(BAR - 1, Math.floor(((node.start - begin) / whole) * BAR))
-  const to = Math.min(BAR, Math.ceil(((node.start - begin + node.span.duration) / whole) * BAR))
+/** The bar of a span on the timeline of the trace: `   ━━━━━     `. */
+function bar(node: TraceNode, begin: number, total: number): string {
+  if (total <= 0) return '━'.repeat(BAR)
+  const from = Math.min(BAR - 1, Math.floor(((node.start - begin) / total) * BAR))
+  const to = Math.min(BAR, Math.ceil(((node.start - begin + node.span.duration) / total) * BAR))
   const length = Math.max(1, to - from)
-  const tiny = node.span.duration / whole < 0.5 / BAR
+  const tiny = node.span.duration / total < 0.5 / BAR
   return (
     ' '.repeat(Math.max(0, from)) +
     (tiny ? '╸' : '━'.repeat(length)) +
@@ -163,7 +163,7 @@ function fit(text: string, room: number): string {
 const WIDE =
   /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Emoji_Presentation}/u
 const NARROWEST = /\p{Mark}|\u200b|\u200d/u
-// One column per unit, which nearly all text is.
+// Text in which each character takes one column, as nearly all text.
 const PLAIN = /^[\u0020-\u02ff\u2190-\u25ff…]*$/
 
 function columns(text: string): number {
@@ -178,11 +178,11 @@ interface Paint {
   faint(text: string): string
   bad(text: string): string
   warn(text: string): string
-  /** The same colour for a service wherever it stands. */
+  /** The same colour for a service everywhere. */
   service(text: string, name: string): string
 }
 
-// Neither red nor yellow, which mean something.
+// Without red and yellow, which stand for errors and aborts.
 const SERVICE_COLOURS = ['36', '35', '34', '32', '96', '95', '94', '92']
 
 function createPaint(colour: boolean): Paint {

@@ -1,10 +1,11 @@
-// The map of services: who calls whom, how often, how fast, with how many failures; as a drawing and as a table.
+// The service map: the calls between services with counts, errors and durations, as a drawing and as tables.
 
 import { loadMap, type ServiceCalls, type ServiceNode } from './api.ts'
 import { fill, h } from './dom.ts'
-import { formatDuration, formatShare, serviceLabel } from './look.ts'
-import type { View } from './main.ts'
+import { formatDuration, formatShare } from './format.ts'
+import { serviceLabel } from './labels.ts'
 import { drawMap, MAX_DRAWN } from './map-drawing.ts'
+import type { View } from './view.ts'
 
 const MAX_LISTED = 500
 
@@ -19,7 +20,7 @@ export function mapView(): View {
     h(
       'p',
       { class: 'list-status' },
-      'All traces that are kept: calls, share of failures, and the median and 95th percentile of their durations.',
+      'The calls of all kept traces, with the share of errors and the median and 95th percentile of the durations.',
     ),
     place,
     tables,
@@ -39,8 +40,8 @@ export function mapView(): View {
           h(
             'div',
             { class: 'empty' },
-            h('h2', {}, 'No spans have come yet'),
-            h('a', { class: 'button', href: '#/' }, 'How to send some'),
+            h('h2', {}, 'No spans have arrived yet'),
+            h('a', { class: 'button', href: '#/' }, 'How to send spans'),
           ),
         )
         fill(tables)
@@ -52,7 +53,7 @@ export function mapView(): View {
           h(
             'p',
             { class: 'notice' },
-            `Drawn are the ${MAX_DRAWN} busiest of ${map.services.length} services.`,
+            `The drawing shows the ${MAX_DRAWN} busiest of ${map.services.length} services.`,
           ),
         drawMap(map),
       )

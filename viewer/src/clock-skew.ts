@@ -1,17 +1,18 @@
-// Clocks of two machines differ: a callee seems to start before its caller. For showing alone, spans are moved; what the
-// sender said is kept. The rule is Jaeger's: https://www.jaegertracing.io/docs/latest/faq/ "clock skew adjustment"
+// Corrects clock skew: when the clocks of two machines differ, a server's span seems to start before its client's. Only
+// the displayed start is moved; the span keeps the time that it was sent with. The rule is Jaeger's:
+// https://www.jaegertracing.io/docs/latest/faq/ "clock skew adjustment"
 
-import { type Assembly, byStart, inOrder, type TraceNode } from './assemble.ts'
 import { tagOf } from './model.ts'
+import { byStart, depthFirst, type TraceNode, type TraceTree } from './trace-tree.ts'
 
 /**
- * Moves, in place, every process's spans into the span that called that process.
+ * Moves the spans of each process into the time of the span that called it. Changes the nodes in place.
  *
- * @returns the assembly, sorted anew
+ * @returns the trees, sorted by the new starts
  */
-export function adjustSkew(assembly: Assembly): Assembly {
+export function adjustSkew(tree: TraceTree): TraceTree {
   const shifts = new Map<TraceNode, number>()
-  for (const node of assembly.nodes) {
+  for (const node of tree.nodes) {
     const { parent } = node
     if (parent === undefined) continue
     const inherited = shifts.get(parent) ?? 0
@@ -21,10 +22,10 @@ export function adjustSkew(assembly: Assembly): Assembly {
       node.start = node.span.start + shift
     }
   }
-  if (shifts.size === 0) return assembly
-  const roots = [...assembly.roots].sort(byStart)
-  for (const node of assembly.nodes) node.children.sort(byStart)
-  return { roots, nodes: inOrder(roots) }
+  if (shifts.size === 0) return tree
+  const roots = [...tree.roots].sort(byStart)
+  for (const node of tree.nodes) node.children.sort(byStart)
+  return { roots, nodes: depthFirst(roots) }
 }
 
 /** By how many microseconds a span was moved. */
@@ -32,14 +33,15 @@ export function shiftOf(node: TraceNode): number {
   return node.start - node.span.start
 }
 
+/** How far a child on another clock has to move to lie within its parent. */
 function shiftInto(parent: TraceNode, child: TraceNode): number {
   const { start, duration, kind } = child.span
-  // Work that was only set off may rightly happen after the span that set it off; never before it.
+  // Asynchronous work may run after its parent has ended, but not before it has started.
   const waitedFor = kind !== 'consumer' && !child.span.references.some(isFollowing(parent))
   if (duration > parent.span.duration || !waitedFor) return Math.max(0, parent.start - start)
   const fits = start >= parent.start && start + duration <= parent.start + parent.span.duration
   if (fits) return 0
-  // The way there is taken to last as long as the way back.
+  // Assumes that the request and the response took the same time on the network.
   return parent.start + (parent.span.duration - duration) / 2 - start
 }
 
@@ -48,7 +50,7 @@ function isFollowing(parent: TraceNode) {
     reference.kind === 'followsFrom' && reference.spanId === parent.span.spanId
 }
 
-/** Spans with the same answer were timed by the same clock. */
+/** Identifies the clock that timed a span. */
 function clockOf({ span }: TraceNode): string {
   const host = tagOf(span, 'host.id', 'host.name', 'hostname', 'ip')
   const instance = tagOf(span, 'service.instance.id', 'process.pid', 'client-uuid')

@@ -1,16 +1,16 @@
-// The list of traces: newest first, searched by what a span has, a bar for how long each took.
+// The list of traces, newest first, with a search form.
 
 import { type Change, clearTraces, loadList, openFile, type TraceSummary } from './api.ts'
 import { announce, fill, h, icon } from './dom.ts'
+import { plural } from './format.ts'
 import { welcome } from './help.ts'
-import { plural } from './look.ts'
-import type { View } from './main.ts'
 import { searchForm } from './search-form.ts'
 import { drawTraceRow } from './trace-row.ts'
+import type { View } from './view.ts'
 
 const LIMIT = 200
 
-/** The view of the list; its search is in the address, so that it can be linked to. */
+/** The view of the list. The search is part of the address, so that it can be shared as a link. */
 export function listView(query: URLSearchParams): View {
   const rows = h('ol', { class: 'traces', attributes: { 'aria-label': 'Traces, newest first' } })
   const status = h('p', { class: 'list-status', attributes: { role: 'status' } })
@@ -21,28 +21,29 @@ export function listView(query: URLSearchParams): View {
     icon('compare'),
     'Compare',
   )
-  const search = searchForm(query, asked => {
-    history.replaceState(null, '', asked.size === 0 ? '#/' : `#/?${asked}`)
-    current = asked
+  const search = searchForm(query, searched => {
+    history.replaceState(null, '', searched.size === 0 ? '#/' : `#/?${searched}`)
+    current = searched
     void refresh()
   })
   const shown = new Map<string, { element: HTMLElement; text: string }>()
-  const chosen = new Set<string>()
+  const selected = new Set<string>()
   let current = query
   let order: TraceSummary[] = []
   let active = -1
-  let asked = 0
+  let requests = 0
   let timer: ReturnType<typeof setTimeout> | undefined
 
   async function refresh(): Promise<void> {
-    const turn = ++asked
+    // Only the response to the latest request is shown.
+    const request = ++requests
     const parameters = new URLSearchParams(current)
     parameters.set('limit', String(LIMIT))
     try {
       const { traces, total, stats } = await loadList(parameters)
-      if (turn === asked) draw(traces, total, stats.traces)
+      if (request === requests) draw(traces, total, stats.traces)
     } catch (error) {
-      if (turn !== asked) return
+      if (request !== requests) return
       fill(status, h('span', { class: 'problem' }, (error as Error).message))
     }
   }
@@ -57,13 +58,13 @@ export function listView(query: URLSearchParams): View {
       element.remove()
       shown.delete(id)
     }
-    // What is there already stays where it is: a selection of text, or the focus, must survive the arrival of others.
+    // Unchanged rows stay in the document, so that the focus and selected text are kept when traces arrive.
     traces.forEach((trace, index) => {
       const text = JSON.stringify(trace)
       let row = shown.get(trace.traceId)
       if (row?.text !== text) {
-        const element = drawTraceRow(trace, chosen.has(trace.traceId), isChosen =>
-          choose(trace.traceId, isChosen),
+        const element = drawTraceRow(trace, selected.has(trace.traceId), isSelected =>
+          select(trace.traceId, isSelected),
         )
         row?.element.replaceWith(element)
         row = { element, text }
@@ -83,28 +84,28 @@ export function listView(query: URLSearchParams): View {
           : plural(total, 'trace'),
       isSearched && total > 0 && ` of ${kept.toLocaleString('en')} match`,
     )
-    fill(empty, total === 0 && (kept === 0 ? welcome() : nothingFound(search.clear)))
+    fill(empty, total === 0 && (kept === 0 ? welcome() : noMatch(search.clear)))
     rows.hidden = total === 0
     void search.refreshNames()
   }
 
-  function choose(traceId: string, isChosen: boolean): void {
-    if (isChosen) chosen.add(traceId)
-    else chosen.delete(traceId)
-    // Two are compared: a third takes the place of the first.
-    const [first] = chosen
-    if (chosen.size > 2 && first !== undefined) {
-      chosen.delete(first)
+  function select(traceId: string, isSelected: boolean): void {
+    if (isSelected) selected.add(traceId)
+    else selected.delete(traceId)
+    // Two traces are compared: a third one replaces the first.
+    const [first] = selected
+    if (selected.size > 2 && first !== undefined) {
+      selected.delete(first)
       const box = shown.get(first)?.element.querySelector('input')
       if (box) box.checked = false
     }
-    compare.disabled = chosen.size !== 2
-    fill(compare, icon('compare'), chosen.size === 0 ? 'Compare' : `Compare (${chosen.size} of 2)`)
+    compare.disabled = selected.size !== 2
+    fill(compare, icon('compare'), selected.size === 0 ? 'Compare' : `Compare (${selected.size} of 2)`)
   }
 
   function openComparison(): void {
-    if (chosen.size === 2) location.hash = `#/compare/${[...chosen].join('/')}`
-    else announce('Choose two traces to compare (x)')
+    if (selected.size === 2) location.hash = `#/compare/${[...selected].join('/')}`
+    else announce('Select two traces to compare (x)')
   }
 
   function setActive(index: number): void {
@@ -139,11 +140,11 @@ export function listView(query: URLSearchParams): View {
   return {
     element,
     title: 'Traces',
-    navigate(path, asked) {
+    navigate(path, searched) {
       if (path.length > 0) return false
-      if (String(asked) !== String(current)) {
-        current = asked
-        search.set(asked)
+      if (String(searched) !== String(current)) {
+        current = searched
+        search.set(searched)
         void refresh()
       }
       return true
@@ -172,12 +173,12 @@ export function listView(query: URLSearchParams): View {
   }
 }
 
-function nothingFound(clear: () => void): HTMLElement {
+function noMatch(clear: () => void): HTMLElement {
   return h(
     'div',
     { class: 'empty' },
     h('h2', {}, 'No trace matches'),
-    h('p', {}, 'A trace is found when one of its spans has all that is asked for.'),
+    h('p', {}, 'A trace matches when one of its spans meets all conditions.'),
     h(
       'button',
       { class: 'button', attributes: { type: 'button' }, on: { click: clear } },
@@ -224,11 +225,11 @@ function clearButton(): HTMLElement {
     'button',
     {
       class: 'button',
-      title: 'Forget all traces',
+      title: 'Remove all traces',
       attributes: { type: 'button' },
-      on: { click: () => void clearTraces().then(() => announce('All traces are forgotten')) },
+      on: { click: () => void clearTraces().then(() => announce('All traces are removed')) },
     },
     icon('close'),
-    'Forget all',
+    'Remove all',
   )
 }

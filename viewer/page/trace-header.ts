@@ -1,12 +1,13 @@
-// The head of a trace: what it is, how long it took, what is odd about it.
+// The header of a trace: its name and figures, and notes on what is missing or was corrected.
 
-import { shiftOf } from '../src/skew.ts'
+import { shiftOf } from '../src/clock-skew.ts'
 import type { LoadedTrace } from './api.ts'
 import { type Child, copyButton, h, icon } from './dom.ts'
-import { formatDuration, formatTime, plural, serviceLabel } from './look.ts'
+import { formatDuration, formatTime, plural } from './format.ts'
+import { serviceLabel } from './labels.ts'
 
-/** What a trace is, in three lines. */
-export function traceHead(shown: LoadedTrace, save: () => void): Child {
+/** The name of a trace, its figures and its services. */
+export function traceHeader(shown: LoadedTrace, save: () => void): Child {
   const { root, nodes, services, traceId } = shown
   const errors = nodes.filter(({ span }) => span.error).length
   const aborted = nodes.filter(({ span }) => span.aborted).length
@@ -54,19 +55,19 @@ export function traceHead(shown: LoadedTrace, save: () => void): Child {
   ]
 }
 
-/** What the reader should know before believing the picture. */
+/** Notes for the reader: missing parents, several roots, corrected clocks. */
 export function notesOn({ nodes, roots }: LoadedTrace): Child {
   const notes: string[] = []
   const orphans = nodes.filter(node => node.orphan).length
   if (orphans > 0) {
     notes.push(
-      `${plural(orphans, 'span')} name a parent that has not come: marked ⋯ and shown beside the root.`,
+      `The parent of ${plural(orphans, 'span')} has not arrived: marked ⋯ and shown next to the root.`,
     )
-  } else if (roots.length > 1) notes.push(`This trace has ${roots.length} beginnings.`)
+  } else if (roots.length > 1) notes.push(`This trace has ${roots.length} roots.`)
   const moved = nodes.filter(node => shiftOf(node) !== 0).length
   if (moved > 0) {
     notes.push(
-      `The services' clocks differ: ${plural(moved, 'span')} moved, for showing alone, to where the callers waited.`,
+      `The clocks of the services differ: ${plural(moved, 'span')} shown at another time than recorded, within the caller.`,
     )
   }
   return notes.map(note => h('p', { class: 'notice' }, note))

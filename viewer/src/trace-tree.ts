@@ -1,31 +1,31 @@
-// Loose spans made into trees, in whatever order and however incomplete they came: parents that are missing, ids that a
-// client shares with its server, and cycles. Used by the terminal, the server and the page alike.
+// Builds the tree of a trace from its spans. They may be in any order and incomplete: parents may be missing, a client
+// and its server may share an id, and parents may form a cycle. The server, the terminal and the page use this.
 
 import type { ViewerSpan } from './model.ts'
 
-/** A span in its place. */
+/** A span of the tree. */
 export interface TraceNode {
   readonly span: ViewerSpan
   parent: TraceNode | undefined
   readonly children: TraceNode[]
   /** 0 for a root. */
   depth: number
-  /** The span names a parent that has not come: it is shown among the roots. */
+  /** The span has a parent id, but that parent has not arrived: the span is shown among the roots. */
   orphan: boolean
-  /** When it started, on the clock of the trace's root: see skew.ts. Microseconds since the epoch. */
+  /** Its start, on the clock of the trace's root (clock-skew.ts). Microseconds since the epoch. */
   start: number
 }
 
-/** The spans of one trace as trees. */
-export interface Assembly {
-  /** By start; more than one when spans are missing or the trace has several beginnings. */
+/** The spans of a trace as trees. */
+export interface TraceTree {
+  /** By start. More than one when spans are missing, or when the trace has several roots. */
   readonly roots: readonly TraceNode[]
-  /** All of them, parents before their children, in the order in which a timeline shows them. */
+  /** All spans in the order of a timeline, depth first. */
   readonly nodes: readonly TraceNode[]
 }
 
-/** Puts the spans of one trace in their places. Takes time in proportion to their number, whatever their shape. */
-export function assemble(spans: readonly ViewerSpan[]): Assembly {
+/** Builds the trees of a trace, in time proportional to the number of its spans. */
+export function buildTraceTree(spans: readonly ViewerSpan[]): TraceTree {
   const all: TraceNode[] = spans.map(span => ({
     span,
     parent: undefined,
@@ -50,13 +50,13 @@ export function assemble(spans: readonly ViewerSpan[]): Assembly {
   for (const node of all) node.parent?.children.push(node)
   roots.sort(byStart)
   for (const node of all) node.children.sort(byStart)
-  return { roots, nodes: inOrder(roots) }
+  return { roots, nodes: depthFirst(roots) }
 }
 
-/** The nodes below `roots`, parents first, in the order of their children. */
-export function inOrder(roots: readonly TraceNode[]): TraceNode[] {
+/** The roots and all nodes below them, depth first. Sets their depths. */
+export function depthFirst(roots: readonly TraceNode[]): TraceNode[] {
   const nodes: TraceNode[] = []
-  // A stack of our own: a chain of ten thousand spans is deeper than the language's.
+  // Not recursive: a chain of ten thousand spans would overflow the call stack.
   const stack = [...roots].reverse()
   for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
     node.depth = node.parent === undefined ? 0 : node.parent.depth + 1
@@ -66,14 +66,14 @@ export function inOrder(roots: readonly TraceNode[]): TraceNode[] {
   return nodes
 }
 
-/** Earlier first; of two at once the longer one; then by id, so that an order is always the same. */
+/** Compares by start, then the longer span first, then by id: the order does not depend on arrival. */
 export function byStart(a: TraceNode, b: TraceNode): number {
   return a.start - b.start || b.span.duration - a.span.duration || (a.span.spanId < b.span.spanId ? -1 : 1)
 }
 
 function findParent(node: TraceNode, byId: ReadonlyMap<string, TraceNode[]>): TraceNode | undefined {
   const { span } = node
-  // Zipkin's model: the server's half of a call has the client's span id. It belongs below the client's half.
+  // In Zipkin's model the two spans of a call share an id. The server's span is a child of the client's.
   const same = byId.get(span.spanId)
   if (same !== undefined && same.length > 1 && span.kind === 'server') {
     const client = same.find(other => other !== node && other.span.kind === 'client')
@@ -85,18 +85,19 @@ function findParent(node: TraceNode, byId: ReadonlyMap<string, TraceNode[]>): Tr
   const candidates = byId.get(parentId)
   if (candidates === undefined) return undefined
   if (candidates.length === 1) return candidates[0]
-  // Of two halves the parent is the one in the same service; if both are, the server's.
-  const own = candidates.filter(other => other.span.service === span.service)
-  const among = own.length > 0 ? own : candidates
-  return among.find(other => other.span.kind === 'server') ?? among[0]
+  // The parent id is shared: prefer the span of the same service, then the server's.
+  const sameService = candidates.filter(other => other.span.service === span.service)
+  const preferred = sameService.length > 0 ? sameService : candidates
+  return preferred.find(other => other.span.kind === 'server') ?? preferred[0]
 }
 
+/** Makes one node of each cycle a root. */
 function cutCycles(nodes: readonly TraceNode[]): void {
-  const settled = new Set<TraceNode>()
+  const checked = new Set<TraceNode>()
   for (const start of nodes) {
     const path = new Set<TraceNode>()
     let node: TraceNode | undefined = start
-    while (node !== undefined && !settled.has(node) && !path.has(node)) {
+    while (node !== undefined && !checked.has(node) && !path.has(node)) {
       path.add(node)
       node = node.parent
     }
@@ -104,6 +105,6 @@ function cutCycles(nodes: readonly TraceNode[]): void {
       node.parent = undefined
       node.orphan = true
     }
-    for (const seen of path) settled.add(seen)
+    for (const onPath of path) checked.add(onPath)
   }
 }

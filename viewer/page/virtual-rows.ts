@@ -1,21 +1,21 @@
-// A long list of rows of one height, of which only those in sight exist: ten thousand are as smooth as ten.
+// A long list of rows of equal height. Only the visible rows are in the document, so that 10,000 rows scroll smoothly.
 
 import { h } from './dom.ts'
 
-/** A list that draws what is in sight. */
+/** A list that draws its visible rows. */
 export interface Rows {
   readonly element: HTMLElement
-  /** Draws anew: `count` rows, each by `draw`. */
+  /** Draws all rows again; there are `count`. */
   update(count: number): void
-  /** Draws one row anew, if it is in sight. */
+  /** Draws a row again, if it is visible. */
   redraw(index: number): void
-  /** Scrolls until a row is in sight. */
+  /** Scrolls until a row is visible. */
   reveal(index: number): void
-  /** How many rows fit. */
+  /** How many rows are visible at once. */
   page(): number
 }
 
-/** Makes a list; its element scrolls within the space that it is given. */
+/** Creates a list. Its element scrolls. */
 export function createRows(options: {
   height: number
   draw(index: number): HTMLElement

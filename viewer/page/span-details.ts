@@ -1,17 +1,18 @@
-// All that is known of one span: its ids as they stand in headers, tags, logs with stacks, process, references.
+// The panel of a span: its ids as in headers, tags, logs with stacks, references and process.
 
-import type { TraceNode } from '../src/assemble.ts'
+import { shiftOf } from '../src/clock-skew.ts'
 import { failureOf, type SpanLog, statusOf, type Tag, type TagValue } from '../src/model.ts'
-import { shiftOf } from '../src/skew.ts'
+import type { TraceNode } from '../src/trace-tree.ts'
 import type { LoadedTrace } from './api.ts'
 import { type Child, copy, copyButton, h, icon, iconButton } from './dom.ts'
-import { abortedMark, errorMark, formatDuration, formatTime, serviceLabel } from './look.ts'
+import { formatDuration, formatTime } from './format.ts'
+import { abortedMark, errorMark, serviceLabel } from './labels.ts'
 import { keyOf } from './span-row.ts'
 
-/** Longer values are folded. */
-const FOLD = 600
+/** Longer values are collapsed. */
+const MAX_SHOWN = 600
 
-/** Draws a span. */
+/** Draws the panel. */
 export function spanDetails(trace: LoadedTrace, node: TraceNode, onClose: () => void): HTMLElement {
   const { span } = node
   const status = statusOf(span)
@@ -44,20 +45,20 @@ export function spanDetails(trace: LoadedTrace, node: TraceNode, onClose: () => 
         'p',
         { class: 'callout is-bad' },
         errorMark('error'),
-        h('span', { class: 'wrap' }, failure ?? 'This span failed.'),
+        h('span', { class: 'wrap' }, failure ?? 'This span has an error.'),
       ),
     span.aborted &&
       h(
         'p',
         { class: 'callout is-warn' },
         abortedMark(),
-        'The client left before the exchange was complete.',
+        'The client closed the connection before the response was complete.',
       ),
     node.orphan &&
       h(
         'p',
         { class: 'callout' },
-        `Its parent, span ${span.parentId ?? ''}, has not come: it is late, it was not sampled, or its service sends elsewhere.`,
+        `Its parent, span ${span.parentId ?? ''}, has not arrived. It may be late or not sampled, or its service sends to another backend.`,
       ),
     shiftOf(node) !== 0 && h('p', { class: 'callout' }, icon('skew'), skewText(shiftOf(node))),
     span.warnings.map(warning => h('p', { class: 'callout' }, warning)),
@@ -79,8 +80,8 @@ export function linkTo(trace: LoadedTrace, node: TraceNode): string {
 }
 
 function skewText(shift: number): string {
-  const way = shift > 0 ? 'later' : 'earlier'
-  return `Shown ${formatDuration(Math.abs(shift))} ${way} than its service's clock said, so that it lies within its caller.`
+  const direction = shift > 0 ? 'later' : 'earlier'
+  return `Shown ${formatDuration(Math.abs(shift))} ${direction} than recorded, since the clocks of the services differ.`
 }
 
 function fact(name: string, value: Child): HTMLElement {
@@ -99,7 +100,7 @@ function section(name: string, count: number, content: Child, isOpen = true): Ch
 
 function idsOf({ span }: TraceNode): HTMLElement {
   const { traceId, spanId, parentId } = span
-  // What was recorded was sampled: that flag stood in the headers that this span sent on.
+  // A recorded span is sampled, so its headers had the sampled flag.
   const headers: [string, string][] = [
     ['trace id', traceId],
     ['span id', spanId],
@@ -111,7 +112,7 @@ function idsOf({ span }: TraceNode): HTMLElement {
   return h(
     'details',
     { class: 'section', attributes: { open: true } },
-    h('summary', {}, 'Ids, as in headers'),
+    h('summary', {}, 'Ids and headers'),
     h(
       'table',
       { class: 'tags is-ids' },
@@ -146,7 +147,7 @@ function row(key: string, value: Child, button: HTMLElement): HTMLElement {
   )
 }
 
-/** A name that may be broken after its dots, rather than anywhere. */
+/** Allows line breaks after the separators of a name. */
 function breakable(key: string): Child {
   return key.split(/(?<=[._-])/).flatMap(part => [h('wbr'), part])
 }
@@ -155,7 +156,7 @@ function drawValue(value: TagValue): Child {
   const text = String(value)
   const kind = typeof value === 'string' ? 'text' : typeof value
   if (text === '') return h('span', { class: 'faint' }, '(empty)')
-  if (text.length <= FOLD) return h('bdi', { class: `value is-${kind}` }, text)
+  if (text.length <= MAX_SHOWN) return h('bdi', { class: `value is-${kind}` }, text)
   return h(
     'details',
     { class: 'fold' },
@@ -204,7 +205,7 @@ function isStack({ key, value }: Tag): boolean {
   return typeof value === 'string' && (/stack/i.test(key) || /\n\s+at /.test(value))
 }
 
-/** A stack, line by line; what is not the user's own code stands back. */
+/** A stack trace; frames that are not the user's own code are faint. */
 function drawStack(stack: string): HTMLElement {
   const lines = stack.split('\n').slice(0, 200)
   return h(
