@@ -1,23 +1,24 @@
-// Takes the pictures in the docs: list, timeline and map, light and dark, of an imagined shop's traces.
+// Takes the screenshots of the README: every view, light and dark, with the traces of an imagined shop.
 //
-//   node scripts/build-viewer.mjs --page && node --import tsx scripts/viewer-screenshots.ts [folder]
+//   npm run screenshots [-- folder]
 
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { startViewer } from '../src/index.ts'
-import { findChromium, launchChromium } from '../test/support/chromium.ts'
-import { idOf, sendShop } from '../test/support/samples.ts'
+import { launchChromium, showView } from '../test/support/chromium.ts'
+import { idOf } from '../test/support/otlp.ts'
+import { sendShop } from '../test/support/shop.ts'
+import { FREE_PORTS } from '../test/support/viewer.ts'
 
-const folder = process.argv[2] ?? 'docs/images'
+const folder = process.argv[2] ?? fileURLToPath(new URL('../images', import.meta.url))
 
 async function main(): Promise<void> {
-  const path = findChromium()
-  if (path === undefined) throw new Error('chromium is not installed')
   await mkdir(folder, { recursive: true })
   const viewer = await startViewer({
-    ports: { otlp: 0, jaeger: 0, jaegerCompact: 0, jaegerBinary: 0, zipkin: 0, page: 0 },
+    ports: FREE_PORTS,
   })
-  const browser = await launchChromium(path)
+  const browser = await launchChromium()
   try {
     await sendShop(viewer.ports.otlp as number, Date.now())
     const failed = idOf('checkout 4', 32)
@@ -33,9 +34,8 @@ async function main(): Promise<void> {
         colorScheme,
       })
       for (const [name, hash] of Object.entries(views)) {
-        await page.goto(`${viewer.url}/${hash}`)
-        await page.waitForTimeout(600)
-        await page.screenshot({ path: join(folder, `viewer-${name}-${colorScheme}.png`) })
+        await showView(page, viewer.url, hash)
+        await page.screenshot({ path: join(folder, `${name}-${colorScheme}.png`) })
       }
       await page.close()
     }

@@ -4,6 +4,12 @@ import { drawTrace } from './draw-trace.ts'
 import { buildTraceTree } from './trace-tree.ts'
 import type { Viewer } from './viewer.ts'
 
+const CHECK_INTERVAL_MS = 200
+/** A complete trace is drawn after this time without a new span. */
+const COMPLETE_DELAY_MS = 1000
+/** An incomplete trace is drawn after this time without a new span. Many exporters send a batch every 5 seconds. */
+const INCOMPLETE_DELAY_MS = 6000
+
 /** Options of {@link drawTraces}. */
 export interface TerminalOptions {
   /** Writes a whole tree. */
@@ -11,13 +17,6 @@ export interface TerminalOptions {
   colour: boolean
   /** The number of columns; called for each tree. */
   width(): number
-  /** Milliseconds without a new span after which a complete trace is drawn. @default 1000 */
-  completeDelay?: number
-  /**
-   * Milliseconds without a new span after which an incomplete trace is drawn.
-   * @default 6000, since many exporters send a batch every 5 seconds
-   */
-  incompleteDelay?: number
 }
 
 /**
@@ -26,7 +25,6 @@ export interface TerminalOptions {
  * @returns a function that draws the waiting traces and stops
  */
 export function drawTraces(viewer: Viewer, options: TerminalOptions): () => void {
-  const { completeDelay = 1000, incompleteDelay = 6000 } = options
   const waiting = new Set<string>()
   // The number of spans that were drawn, for the 10,000 latest traces.
   const drawn = new Map<string, number>()
@@ -48,15 +46,15 @@ export function drawTraces(viewer: Viewer, options: TerminalOptions): () => void
     for (const traceId of [...waiting]) {
       const trace = viewer.trace(traceId)
       if (trace === undefined) waiting.delete(traceId)
-      else if (now - trace.lastSeen >= incompleteDelay) draw(traceId)
-      else if (now - trace.lastSeen >= completeDelay && isComplete(trace.spans)) draw(traceId)
+      else if (now - trace.lastSeen >= INCOMPLETE_DELAY_MS) draw(traceId)
+      else if (now - trace.lastSeen >= COMPLETE_DELAY_MS && isComplete(trace.spans)) draw(traceId)
     }
   }
 
   const stopListening = viewer.onSpans(traceIds => {
     for (const traceId of traceIds) waiting.add(traceId)
   })
-  const timer = setInterval(drawFinished, Math.min(200, completeDelay))
+  const timer = setInterval(drawFinished, CHECK_INTERVAL_MS)
   timer.unref()
   return () => {
     stopListening()

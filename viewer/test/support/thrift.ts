@@ -1,4 +1,4 @@
-// A Jaeger batch as an agent's client writes it, in compact thrift, by Apache's own encoder.
+// Encodes Jaeger batches in compact thrift with Apache's encoder, as clients in other languages do.
 
 import thrift from 'thrift'
 
@@ -20,7 +20,7 @@ export interface CompactSpan {
 
 const { I32, I64, STRING, STRUCT, LIST, BOOL, DOUBLE } = thrift.Thrift.Type
 
-/** One packet: a oneway call of `emitBatch`. */
+/** One UDP packet: a oneway call of `emitBatch`. */
 export function compactBatch(batch: { service: string; spans: CompactSpan[] }): Buffer {
   let packet: Buffer | undefined
   const transport = new thrift.TBufferedTransport(undefined, bytes => {

@@ -1,4 +1,4 @@
-// The viewer hears real senders: the spans that they sent, field by field, and none of our own making.
+// The viewer with the exporters and clients that others have written: every field that they send is kept.
 
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
@@ -16,31 +16,21 @@ import zipkin from 'zipkin'
 import zipkinHttp from 'zipkin-transport-http'
 import { startViewer, tagOf, type Viewer, type ViewerSpan } from '../src/index.ts'
 import { compactBatch } from './support/thrift.ts'
+import { eventually, FREE_PORTS, named } from './support/viewer.ts'
 
 let viewer: Viewer
 
 before(async () => {
-  viewer = await startViewer({
-    ports: { otlp: 0, jaeger: 0, jaegerCompact: 0, jaegerBinary: 0, zipkin: 0, page: 0 },
-  })
+  viewer = await startViewer({ ports: FREE_PORTS })
 })
 
 after(() => viewer.close())
 
-/** The spans of the service, once there are `count` of them. */
-async function arrived(service: string, count: number): Promise<ViewerSpan[]> {
-  for (let i = 0; i < 200; i++) {
-    const spans = viewer.traces().flatMap(({ spans }) => spans.filter(span => span.service === service))
-    if (spans.length >= count) return spans
-    await new Promise(resolve => setTimeout(resolve, 20))
-  }
-  throw new Error(`no ${count} spans of ${service} came; ${JSON.stringify(viewer.stats())}`)
-}
-
-function named(spans: readonly ViewerSpan[], operation: string): ViewerSpan {
-  const span = spans.find(candidate => candidate.operation === operation)
-  assert.ok(span, `a span ${operation}`)
-  return span
+/** Waits for the spans of a service. */
+function arrived(service: string, count: number): Promise<ViewerSpan[]> {
+  const ofService = () =>
+    viewer.traces().flatMap(({ spans }) => spans.filter(span => span.service === service))
+  return eventually(() => ofService().length >= count && ofService(), `${count} spans of ${service} arrive`)
 }
 
 async function sendWithSdk(service: string, exporter: SpanExporter): Promise<void> {
@@ -146,7 +136,7 @@ test('a Zipkin reporter: client and server share an id', async () => {
     httpInterval: 10,
   })
   const ctxImpl = new ExplicitContext()
-  // A recorder each, as in two processes.
+  // One recorder for each, as in two processes.
   const make = (localServiceName: string) => {
     const recorder = new BatchRecorder({ logger })
     const sampler = new zipkin.sampler.CountingSampler(1)
@@ -213,7 +203,7 @@ for (const [name, reporter] of [
     later.finish()
     parent.finish(1_700_000_000_010)
     const spans = await arrived(service, 3)
-    // Its close cuts off the answer that it is still waiting for, and calls that an error.
+    // close() aborts the request whose response is outstanding, and reports that as an error.
     assert.deepEqual(errors, [])
     await new Promise<void>(resolve =>
       (tracer as unknown as { close(done: () => void): void }).close(resolve),
@@ -234,7 +224,7 @@ for (const [name, reporter] of [
   })
 }
 
-test('compact thrift over UDP, as agents of other languages send it', async () => {
+test('compact thrift over UDP, as clients in other languages send it', async () => {
   const { createSocket } = await import('node:dgram')
   const socket = createSocket('udp4')
   const packet = compactBatch({
