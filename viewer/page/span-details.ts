@@ -36,7 +36,7 @@ export function spanDetails(trace: LoadedTrace, node: TraceNode, onClose: () => 
       'dl',
       { class: 'facts' },
       fact('Duration', formatDuration(span.duration)),
-      fact('Starts', `${formatDuration(Math.max(0, node.start - trace.start))} in`),
+      fact('Starts after', formatDuration(Math.max(0, node.start - trace.start))),
       span.kind !== undefined && fact('Kind', span.kind),
       status !== undefined && fact('Status', h('span', { class: span.error ? 'bad' : '' }, status)),
     ),

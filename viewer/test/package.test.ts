@@ -33,7 +33,8 @@ describe('the packed tarball', () => {
   after(() => rmSync(scratch, { recursive: true, force: true }))
 
   test('holds the built package alone, and depends on nothing', () => {
-    assert.deepEqual(readdirSync(installed).sort(), ['LICENSE', 'README.md', 'dist', 'package.json'])
+    const files = ['CHANGELOG.md', 'LICENSE', 'README.md', 'dist', 'package.json']
+    assert.deepEqual(readdirSync(installed).sort(), files)
     const { dependencies } = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8'))
     assert.equal(dependencies, undefined)
     assert.match(readFileSync(join(installed, 'dist/THIRD-PARTY-NOTICES.txt'), 'utf8'), /Apache License/)
