@@ -55,8 +55,8 @@ describe('the packed tarball', () => {
     })
   }
 
-  test('npx tracing-viewer runs the command', () => {
-    assert.match(exec('npx', ['--no-install', 'tracing-viewer', '--help']), /npx tracing-viewer \[options\]/)
+  test('its command runs', () => {
+    assert.match(exec('node_modules/.bin/tracing-viewer', ['--help']), /npx tracing-viewer \[options\]/)
   })
 
   test('publint has nothing to say', () => {
