@@ -6,7 +6,7 @@ import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
 import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { startViewer } from '../src/viewer/index.ts'
+import { startViewer } from 'tracing-viewer'
 import { eventually } from './client.ts'
 
 const root = fileURLToPath(new URL('../', import.meta.url))

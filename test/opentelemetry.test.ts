@@ -36,6 +36,7 @@ import {
 } from '@opentelemetry/sdk-trace-base'
 import express from 'express'
 import opentracing, { type Span, type SpanContext, type Tracer } from 'opentracing'
+import { startViewer, type Viewer, type ViewerSpan } from 'tracing-viewer'
 import { activeSpan, bindSpan } from '../src/core/scope.ts'
 import { getSpan } from '../src/core/server/index.ts'
 import type { OnError } from '../src/core/settings/report.ts'
@@ -49,7 +50,6 @@ import {
   openTelemetryTracer,
 } from '../src/opentelemetry/index.ts'
 import { createTracer, otlpExporter } from '../src/tracer/index.ts'
-import { startViewer, type Viewer, type ViewerSpan } from '../src/viewer/index.ts'
 import { ask, eventually, leave } from './client.ts'
 import { CONTRACT, type TracerHost } from './tracer-contract.ts'
 

@@ -126,7 +126,6 @@ describe('the packed tarball', () => {
       '/opentelemetry',
       '/tracer',
       '/testing',
-      '/viewer',
     ]
     const quiet = 'process.eventNames().filter(name => !before.includes(name)).join()'
     for (const entry of entries) {

@@ -5,6 +5,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { Ajv, type ValidateFunction } from 'ajv'
 import opentracing, { type Span } from 'opentracing'
+import { startViewer, tagOf, type Viewer } from 'tracing-viewer'
 import {
   consoleExporter,
   createTracer,
@@ -12,7 +13,6 @@ import {
   type TracerOptions,
   zipkinExporter,
 } from '../src/tracer/index.ts'
-import { startViewer, tagOf, type Viewer } from '../src/viewer/index.ts'
 import { until } from './otlp-collector.ts'
 import { openCollector } from './tracer-backends.ts'
 

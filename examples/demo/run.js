@@ -1,4 +1,4 @@
-// `npm run demo`: three services in three frameworks, three real requests, and the trace that each of them left.
+// `npm run demo`: three services in three frameworks, three real requests, and the trace of each.
 //
 //   --once              ends after the traffic, with status 1 if a trace is not whole
 //   --tracer ours       our own tracer, OTLP over HTTP (the default)
@@ -9,7 +9,7 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { drawTrace, startViewer } from 'tracing-middleware/viewer'
+import { drawTrace, startViewer } from 'tracing-viewer'
 import { missingFrom, stories } from './stories.js'
 
 const { values: options } = parseArgs({
@@ -20,8 +20,8 @@ if (!['ours', 'jaeger', 'mixed'].includes(options.tracer)) {
   process.exit(2)
 }
 
-// The well-known ports, so that your own services can send there too; any free ones when those are taken, or when
-// nobody will look at the page.
+// The standard ports, so that other services can send there too; free ports with --once, or when a standard port is in
+// use.
 const free = { otlp: 0, jaeger: 0, jaegerCompact: 0, jaegerBinary: 0, zipkin: 0, page: 0 }
 let viewer = await startViewer(options.once ? { ports: free } : {})
 if (viewer.problems.length > 0) {
@@ -90,7 +90,7 @@ try {
   await stop()
 }
 
-/** The trace that the story has added, once it is whole or ten seconds have passed. */
+/** The new trace of the story, when it is complete or ten seconds have passed. */
 async function newTrace(known, story) {
   const end = Date.now() + 10_000
   for (;;) {

@@ -19,7 +19,6 @@ import { tracingMiddleware as koaTracing } from 'tracing-middleware/koa'
 import { openTelemetryTracer } from 'tracing-middleware/opentelemetry'
 import { recordingTracer } from 'tracing-middleware/testing'
 import { createTracer } from 'tracing-middleware/tracer'
-import { startViewer } from 'tracing-middleware/viewer'
 
 const tracer = recordingTracer()
 const app = express()
@@ -76,4 +75,4 @@ const placed: string = new Orders().place('7')
 const listener: (event: string) => void = bindSpan((_event: string) => {})
 const same: typeof fetch = createTracedFetch()
 void [options, koaOptions, wrong, undefinedTags, text, promise, sum, placed, listener, same, tracedFetch]
-void [initJaegerTracer, createTracer, startViewer, openTelemetryTracer]
+void [initJaegerTracer, createTracer, openTelemetryTracer]

@@ -1,0 +1,7 @@
+export { type DrawOptions, drawTrace } from './draw-trace.ts'
+export { formatDuration } from './duration.ts'
+export type { Reference, SpanKind, SpanLog, Tag, TagValue, ViewerSpan } from './model.ts'
+export { failureOf, statusOf, tagOf } from './model.ts'
+export type { PortName, ViewerLimits, ViewerOptions, ViewerPorts } from './options.ts'
+export type { StoreStats, ViewerTrace } from './store.ts'
+export { startViewer, type Viewer, type ViewerStats } from './viewer.ts'
