@@ -16,8 +16,8 @@ import { activeSpan, bindSpan } from '../../src/core/scope.ts'
 import { getHandling, getSpan } from '../../src/core/server/index.ts'
 import { withSpan } from '../../src/core/with-span.ts'
 import type { RecordedSpan } from '../../src/testing/index.ts'
-import { ask, eventually, raw } from '../client.ts'
 import type { At } from '../hosts/sample.ts'
+import { ask, eventually, raw } from '../support/client.ts'
 import { caller, GET, hello, type Row, row } from './row.ts'
 
 // Express and Koa bring it along.

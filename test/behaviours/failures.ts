@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { ask, raw } from '../client.ts'
+import { ask, raw } from '../support/client.ts'
 import { CLOSE, GET, logged, type Row, row, statusIn } from './row.ts'
 
 const failures: [id: string, thrown: unknown, kind: string][] = [

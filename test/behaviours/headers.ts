@@ -11,7 +11,7 @@ import type { Tracer } from 'opentracing'
 import { padTraceId } from '../../src/core/conventions/operation-name.ts'
 import { activeSpan } from '../../src/core/scope.ts'
 import { initJaegerTracer } from '../../src/jaeger/index.ts'
-import { ask, eventually, raw } from '../client.ts'
+import { ask, eventually, raw } from '../support/client.ts'
 import {
   CALLER_ID,
   CLOSE,

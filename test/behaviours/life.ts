@@ -6,8 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import inject from 'light-my-request'
 import { getSpan } from '../../src/core/server/index.ts'
 import type { RecordedSpan } from '../../src/testing/index.ts'
-import { ask, eventually, leave, raw } from '../client.ts'
 import type { At } from '../hosts/sample.ts'
+import { ask, eventually, leave, raw } from '../support/client.ts'
 import { CALLER_ID, CLOSE, caller, GET, logged, type Row, row, statusIn, user } from './row.ts'
 
 export const lifeRows: Row[] = [

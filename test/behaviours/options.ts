@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { activeSpan } from '../../src/core/scope.ts'
 import type { RecordedSpan } from '../../src/testing/index.ts'
-import { ask } from '../client.ts'
+import { ask } from '../support/client.ts'
 import { caller, hello, names, type Row, row, user } from './row.ts'
 
 export const optionRows: Row[] = [

@@ -6,8 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { WebSocket, WebSocketServer } from 'ws'
 import { activeSpan } from '../../src/core/scope.ts'
 import type { RecordedSpan } from '../../src/testing/index.ts'
-import { ask, eventually, raw } from '../client.ts'
 import { type At, TLS } from '../hosts/sample.ts'
+import { ask, eventually, raw } from '../support/client.ts'
 import { hello, names, type Row, row } from './row.ts'
 
 export const protocolRows: Row[] = [

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { activeSpan } from '../../src/core/scope.ts'
 import { getSpan } from '../../src/core/server/index.ts'
-import { ask } from '../client.ts'
+import { ask } from '../support/client.ts'
 import { CALLER_ID, caller, names, type Row, row, user } from './row.ts'
 
 export const routeRows: Row[] = [

@@ -4,8 +4,8 @@ import assert from 'node:assert/strict'
 import { inspect } from 'node:util'
 import { activeSpan } from '../../src/core/scope.ts'
 import { recordingTracer } from '../../src/testing/index.ts'
-import { eventually } from '../client.ts'
 import type { Host, SampleApp } from '../hosts/sample.ts'
+import { eventually } from '../support/client.ts'
 import type { Row } from './row.ts'
 
 /**

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { statSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { ask, raw } from '../client.ts'
+import { ask, raw } from '../support/client.ts'
 import { caller, GET, hello, names, type Row, row, user } from './row.ts'
 
 /** Of nine megabytes: more than any socket's buffer takes. */

@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict'
 import http from 'node:http'
-import { ask, raw } from '../client.ts'
 import type { SampleApp } from '../hosts/sample.ts'
+import { ask, raw } from '../support/client.ts'
 import { CLOSE, GET, hello, names, type Row, row, statusIn, user } from './row.ts'
 
 const echo: SampleApp = {

@@ -5,7 +5,7 @@ import http, { type RequestListener } from 'node:http'
 import supertest from 'supertest'
 import type TestAgent from 'supertest/lib/agent.js'
 import type { RecordedSpan, RecordingTracer } from '../../src/testing/index.ts'
-import { eventually } from '../client.ts'
+import { eventually } from '../support/client.ts'
 import { closeServer, listen } from './sample.ts'
 
 /** Serves, asks and stops; gives the server spans, each of which has ended once. */

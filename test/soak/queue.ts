@@ -11,7 +11,7 @@ import type { AddressInfo } from 'node:net'
 import { setImmediate as turn } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { createTracer, otlpExporter } from '../../src/tracer/index.ts'
-import { decodeProtobuf } from '../otlp-collector.ts'
+import { decodeProtobuf } from '../support/otlp-collector.ts'
 
 const { values } = parseArgs({
   options: { spans: { type: 'string', default: '1000000' }, leak: { type: 'boolean', default: false } },
