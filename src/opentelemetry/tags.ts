@@ -88,7 +88,7 @@ export class Tags {
     const sink = new Sink(this.#told)
     let shape: TagShape = NO_NAMES
     for (const name of this.#values.keys()) shape = shape.known(name) ?? shape.with(name)
-    const source = { shape, values: [...this.#values.values()], logs: this.#failures }
+    const source = { http: undefined, shape, values: [...this.#values.values()], logs: this.#failures }
     const facts = writeAttributes(source, this.#conventions, sink)
     if (this.#surplus !== undefined) Object.assign(sink.attributes, this.#surplus)
     this.#surplus = undefined

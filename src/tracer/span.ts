@@ -2,9 +2,11 @@
 // million.
 
 import opentracing, { type SpanContext, type Tracer } from 'opentracing'
+import { type HttpParts, HttpTags, isHttpTag, MAX_HTTP_TAGS } from '../core/conventions/http-tags.ts'
 import { SAMPLING_PRIORITY } from '../core/conventions/tag-names.ts'
 import { NO_NAMES, type TagShape } from '../core/conventions/tag-shape.ts'
 import { type TagValue, toName, toTagValue } from '../core/conventions/tag-value.ts'
+import { MAX_URL_LENGTH } from '../core/text/redact.ts'
 import { isTime, now } from './clock.ts'
 import type { LeanSpanContext } from './context.ts'
 import type { FinishedSpan, SpanLog, SpanReference } from './export/exporter.ts'
@@ -59,9 +61,11 @@ export class LeanSpan extends opentracing.Span implements FinishedSpan {
   isFinished: boolean
   /** Whether tags and logs are kept. */
   isRecording: boolean
-  /** The names of its tags. */
+  /** What its first tags are made of, if it is a request's. */
+  http: HttpParts | undefined
+  /** The names of its further tags. */
   shape: TagShape
-  /** The values of its tags, in the order of the shape's names. */
+  /** The values of its further tags, in the order of the shape's names. */
   values: TagValue[]
   extra: Extra | undefined
   /** Where it is in the list of open spans; -1: it is not there. */
@@ -77,6 +81,7 @@ export class LeanSpan extends opentracing.Span implements FinishedSpan {
     this.durationNanos = 0
     this.isFinished = false
     this.isRecording = isRecording
+    this.http = undefined
     this.shape = NO_NAMES
     this.values = isRecording ? roomForTags() : NO_VALUES
     this.extra = undefined
@@ -176,6 +181,7 @@ export class LeanSpan extends opentracing.Span implements FinishedSpan {
 
   get tags(): Readonly<Record<string, TagValue>> {
     const tags: Record<string, TagValue> = Object.create(null)
+    if (this.http !== undefined) Object.assign(tags, new HttpTags(this.http))
     this.shape.names.forEach((name, i) => {
       tags[name] = this.values[i] as TagValue
     })
@@ -221,6 +227,9 @@ export function extraOf(span: LeanSpan): Extra {
   return span.extra
 }
 
+/** About how many bytes the tags of a request take beside its path. */
+const HTTP_BYTES = 200
+
 const NO_VALUES: TagValue[] = []
 const NONE = undefined as unknown as TagValue
 
@@ -233,6 +242,7 @@ function putTag(span: LeanSpan, name: string, given: unknown): void {
   const { limits } = span.ctx.trace.recorder
   const value = toTagValue(given, limits.valueLength)
   if (value === undefined) return
+  if (span.http !== undefined && isHttpTag(name)) unpackHttp(span)
   const next = span.shape.known(name)
   if (next !== undefined && next.size <= limits.tags) {
     span.values[next.size - 1] = value
@@ -241,6 +251,26 @@ function putTag(span: LeanSpan, name: string, given: unknown): void {
   } else {
     putNewTag(span, toName(name, MAX_NAME_LENGTH), value)
   }
+}
+
+/** Takes the first tags of a request in parts; false: they are not what they were made of, or over the limits. */
+export function takeHttp(span: LeanSpan, tags: object): boolean {
+  const parts = HttpTags.partsOf(tags)
+  const { limits } = span.ctx.trace.recorder
+  if (parts === undefined || limits.tags < MAX_HTTP_TAGS || limits.valueLength < MAX_URL_LENGTH) return false
+  span.http = parts
+  span.tagBytes = HTTP_BYTES + parts.path.length
+  return true
+}
+
+/** Makes tags of the parts: user code overwrites one of them. */
+function unpackHttp(span: LeanSpan): void {
+  const { http, tags } = span
+  if (http === undefined) return
+  span.http = undefined
+  span.shape = NO_NAMES
+  span.tagBytes = 0
+  putTags(span, tags)
 }
 
 /** A tag that the span has already, or that no span has had at this place. */

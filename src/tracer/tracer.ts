@@ -17,7 +17,15 @@ import { resolveOptions, type TracerOptions, type TracerSettings } from './optio
 import { applyPriority } from './priority.ts'
 import { readReferences, toContext } from './references.ts'
 import { Candidate, type Sampler } from './sampling/sampler.ts'
-import { extraOf, LeanSpan, MAX_NAME_LENGTH, putTags, type Recorder, type SpanLimits } from './span.ts'
+import {
+  extraOf,
+  LeanSpan,
+  MAX_NAME_LENGTH,
+  putTags,
+  type Recorder,
+  type SpanLimits,
+  takeHttp,
+} from './span.ts'
 
 /** What an operator asks a tracer. All counts are of spans, since the start. */
 export interface TracerStats {
@@ -141,7 +149,7 @@ class OurTracer extends opentracing.Tracer implements LeanTracer, Recorder {
     if (isRoot) this.#keeper?.begin(span)
     if (trace.sampled) this.#sampled++
     this.#open.add(span)
-    if (tags !== undefined) putTags(span, tags)
+    if (tags !== undefined && !takeHttp(span, tags)) putTags(span, tags)
     if (isRoot && trace.debugId !== undefined) span.setTag(JAEGER_DEBUG_ID, trace.debugId)
     if (related !== undefined && related.others.length > 0) {
       extraOf(span).references = related.others

@@ -2,8 +2,9 @@
 // https://opentelemetry.io/docs/specs/semconv/http/http-spans/ (version 1.44), test/cases/semconv.json
 
 import type { SpanLog } from '../../tracer/export/exporter.ts'
+import { type HttpParts, HttpTags } from './http-tags.ts'
 import { operationNameOf } from './operation-name.ts'
-import type { TagShape } from './tag-shape.ts'
+import { NO_NAMES, type TagShape } from './tag-shape.ts'
 import type { TagValue } from './tag-value.ts'
 import { isOriginOf, NO_ORIGIN, type Origin, readOrigin } from './url-origin.ts'
 
@@ -147,6 +148,8 @@ const facts: SpanFacts = { kind: KINDS.internal, failed: false, message: undefin
 
 /** What is read of a span. */
 export interface TagSource {
+  /** What its first tags are made of, if it is a request's. */
+  readonly http: HttpParts | undefined
   readonly shape: TagShape
   readonly values: readonly TagValue[]
   readonly logs: readonly SpanLog[]
@@ -158,13 +161,22 @@ export interface TagSource {
  * @returns the span's kind and outcome; valid until the next call
  */
 export function writeAttributes(
-  { shape, values: tags, logs }: TagSource,
+  source: TagSource,
   conventions: SemanticConventions,
   sink: AttributeSink,
 ): SpanFacts {
-  const plan = planOf(shape)
+  const { http } = source
+  const plan = planOf(source.shape)
+  // What the app has set in OpenTelemetry's words must not be repeated: then the parts are tags like all others.
+  if (http !== undefined && plan.hasDerived) return writeAttributes(unpacked(source, http), conventions, sink)
+  const { shape, values: tags, logs } = source
   const { rules } = plan
-  facts.kind = plan.kind === -1 ? KINDS.internal : kindOf(tags[plan.kind])
+  if (http !== undefined) {
+    facts.kind = KINDS.server
+    writeHttp(http, plan, conventions, sink)
+  } else {
+    facts.kind = plan.kind === -1 ? KINDS.internal : kindOf(tags[plan.kind])
+  }
   const target = plan.hasDerived ? withoutRepeats(shape, sink) : sink
   for (let i = 0; i < rules.length; i++) {
     const rule = rules[i] as Rule
@@ -184,6 +196,36 @@ export function writeAttributes(
     if (!plan.hasErrorType && typeof tags[plan.aborted] === 'string') sink.put(ERROR_TYPE, CLIENT_GONE)
   }
   return facts
+}
+
+function unpacked({ shape, values, logs }: TagSource, http: HttpParts): TagSource {
+  const tags = Object.entries(new HttpTags(http)) as [string, TagValue][]
+  let all = NO_NAMES
+  for (const name of [...tags.map(([name]) => name), ...shape.names]) all = all.known(name) ?? all.with(name)
+  return { http: undefined, shape: all, values: [...tags.map(([, value]) => value), ...values], logs }
+}
+
+/** A request's first tags, from their parts: what the rules make of the tags themselves. */
+function writeHttp(
+  { component, method, origin, path, peer }: HttpParts,
+  plan: Plan,
+  conventions: SemanticConventions,
+  sink: AttributeSink,
+): void {
+  sink.put(nameOf('component'), component)
+  if (conventions !== 'opentelemetry') {
+    sink.put(nameOf('http.method'), method)
+    sink.put(nameOf('http.url'), origin.text + path)
+    if (peer !== undefined) sink.put(nameOf(peer.isIPv4 ? 'peer.ipv4' : 'peer.ipv6'), peer.address)
+    if (peer?.port !== undefined) sink.put(nameOf('peer.port'), peer.port)
+  }
+  if (conventions === 'opentracing') return
+  writeMethod(sink, method)
+  writeOrigin(sink, origin)
+  writePath(sink, path, 0)
+  if (peer === undefined) return
+  writePeerAddress(sink, peer.address, KINDS.server, plan)
+  if (peer.port !== undefined) sink.put(PEER_PORT, peer.port)
 }
 
 /** The client was gone before the answer was complete: no failure of the server's, but no success either. */

@@ -2,7 +2,9 @@
 
 import type { IncomingHttpHeaders } from 'node:http'
 import { Socket } from 'node:net'
-import { HTTP_ROUTE, HTTP_STATUS_CODE, PEER_IPV6, PEER_PORT, type Tags } from '../conventions/tag-names.ts'
+import { HttpTags, type Peer } from '../conventions/http-tags.ts'
+import { HTTP_ROUTE, HTTP_STATUS_CODE, type Tags } from '../conventions/tag-names.ts'
+import { NO_ORIGIN, type Origin, readOrigin } from '../conventions/url-origin.ts'
 import { isHarmless, MAX_URL_LENGTH, redactUrl } from '../text/redact.ts'
 import type { IsSecret } from '../text/secret-keys.ts'
 import type { Exchange, Framework } from './seam.ts'
@@ -20,24 +22,22 @@ export function createRequestTags<Request>(
   const { component } = framework
   const originOf = createOriginReader(framework)
   return ({ target, request }, method, headers, socket) => {
-    const url = urlOf(target, originOf, headers, socket, request, secret)
     const peer = peerOf(socket)
-    // One object literal for nearly all requests: a property that is added later costs more.
-    if (peer?.isIPv4 === true) {
-      return {
-        'span.kind': 'server',
-        component,
-        'http.method': method,
-        'http.url': url,
-        'peer.ipv4': peer.address,
-        'peer.port': peer.port,
-      }
+    // A target in absolute form (a proxy's) has its own origin.
+    if (target.charCodeAt(0) !== 47 /* / */) {
+      return new HttpTags({ component, method, origin: NO_ORIGIN, path: redactUrl(target, secret), peer })
     }
-    const tags: Tags = { 'span.kind': 'server', component, 'http.method': method, 'http.url': url }
-    if (peer === undefined) return tags
-    tags[PEER_IPV6] = peer.address
-    if (peer.port !== undefined) tags[PEER_PORT] = peer.port
-    return tags
+    const origin = originOf(headers, socket, request)
+    const path = redactTarget(origin, target, secret)
+    return path === undefined
+      ? new HttpTags({
+          component,
+          method,
+          origin: NO_ORIGIN,
+          path: redactUrl(origin.text + target, secret),
+          peer,
+        })
+      : new HttpTags({ component, method, origin, path, peer })
   }
 }
 
@@ -49,12 +49,11 @@ export function responseTags(statusCode: number | undefined, route: string | und
     : { 'http.status_code': statusCode, 'http.route': route }
 }
 
-/** Scheme and host, as the client addressed them. */
-interface Origin {
-  readonly scheme: string
+/** Where a request was sent to, and the header that says so. */
+interface KnownOrigin extends Origin {
   readonly host: string
-  /** `https://host:port` */
-  readonly text: string
+  /** Whether the text is an origin and nothing else. */
+  readonly isOrigin: boolean
   readonly isHarmless: boolean
 }
 
@@ -62,33 +61,28 @@ type OriginOf<Request> = (
   headers: IncomingHttpHeaders,
   socket: Socket | undefined,
   request: Request,
-) => Origin
+) => KnownOrigin
 
-function urlOf<Request>(
-  target: string,
-  originOf: OriginOf<Request>,
-  headers: IncomingHttpHeaders,
-  socket: Socket | undefined,
-  request: Request,
-  secret: IsSecret,
-): string {
-  // A target in absolute form (a proxy's) has its own origin.
-  if (target.charCodeAt(0) !== 47 /* / */) return redactUrl(target, secret)
-  const origin = originOf(headers, socket, request)
-  const url = origin.text + target
-  // The two parts are checked one by one: to check the joined text, V8 would have to copy it.
-  const isClean = url.length <= MAX_URL_LENGTH && origin.isHarmless && isHarmless(target)
-  return isClean ? url : redactUrl(url, secret)
+/** The target without secrets; undefined when they can only be told apart in the whole URL. */
+function redactTarget(origin: KnownOrigin, target: string, secret: IsSecret): string | undefined {
+  const length = origin.text.length + target.length
+  if (length <= MAX_URL_LENGTH && origin.isOrigin && origin.isHarmless && isHarmless(target)) return target
+  const url = redactUrl(origin.text + target, secret)
+  return origin.isOrigin && url.startsWith(origin.text) ? url.slice(origin.text.length) : undefined
 }
 
 function createOriginReader<Request>(framework: Framework<Request>): OriginOf<Request> {
   // A service is reached under one or two names: most requests have the origin of the request before.
-  let last: Origin = { scheme: '', host: '', text: '', isHarmless: true }
+  let last: KnownOrigin = { ...NO_ORIGIN, host: '', isOrigin: false, isHarmless: true }
   return (headers, socket, request) => {
     const host = hostOf(headers)
     const scheme = schemeOf(framework, headers, socket, request)
     if (last.host !== host || last.scheme !== scheme) {
-      last = { scheme, host, text: `${scheme}://${host}`, isHarmless: isHarmless(host) }
+      const text = `${scheme}://${host}`
+      const { address, port, text: whole } = readOrigin(text)
+      // A Host header may hold anything.
+      const isOrigin = whole === text
+      last = { scheme, host, text, address, port, isOrigin, isHarmless: isHarmless(host) }
     }
     return last
   }
@@ -110,12 +104,6 @@ function schemeOf<Request>(
   const trusted = headers['x-forwarded-proto'] === undefined ? undefined : framework.read(request, 'protocol')
   if (trusted === 'https' || trusted === 'http') return trusted
   return (socket as { encrypted?: boolean } | undefined)?.encrypted ? 'https' : 'http'
-}
-
-interface Peer {
-  readonly isIPv4: boolean
-  readonly address: string
-  readonly port: number | undefined
 }
 
 const PEER: unique symbol = Symbol('tracing-middleware.peer') as never

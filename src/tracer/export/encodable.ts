@@ -1,6 +1,7 @@
 // Spans as our encoders read them. Those of the tracer are read as they are. Any other finished span, such as one of another
 // copy of this package or one that a user's exporter has made, is read through the public interface.
 
+import type { HttpParts } from '../../core/conventions/http-tags.ts'
 import { NO_NAMES, type TagShape } from '../../core/conventions/tag-shape.ts'
 import type { TagValue } from '../../core/conventions/tag-value.ts'
 import { fromHex } from '../ids.ts'
@@ -19,9 +20,11 @@ export interface IdWords {
 export interface EncodableSpan extends FinishedSpan {
   readonly ctx: IdWords
   readonly durationNanos: number
-  /** The names of its tags. */
+  /** What its first tags are made of, if it is a request's. */
+  readonly http: HttpParts | undefined
+  /** The names of its further tags. */
   readonly shape: TagShape
-  /** The values of its tags, in the order of the shape's names. */
+  /** The values of its further tags, in the order of the shape's names. */
   readonly values: readonly TagValue[]
 }
 
@@ -55,6 +58,7 @@ function toEncodable(span: FinishedSpan): EncodableSpan {
     isParentRemote: span.isParentRemote ?? false,
     debug: span.debug ?? false,
     durationNanos: Math.max(0, Math.round(span.duration * 1e6)),
+    http: undefined,
     shape,
     values: Object.values(span.tags),
     ctx: {
